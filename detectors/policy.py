@@ -1,0 +1,192 @@
+"""Policy and parameters as data: what one configuration file holds, and its hash.
+
+Every parameter has a unit in its name or docstring and an origin. A file may give any part; the rest are the
+defaults below. Thresholds that decide severities are the *policy*; those that shape narratives and rates are the
+*parameters*.
+"""
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from detectors.records import Kind, Ratio, Severity
+
+Positive = Annotated[float, Meta(gt=0.0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How posts become micro-clusters, narratives and events."""
+
+    lexical_weight: Ratio = 0.5
+    """Share of the squared length that the lexical channel has in the joint vector (equal weight: benchmarks, task N)."""
+    micro_similarity: Ratio = 0.50
+    """Least joint cosine between a post and its micro-cluster's centroid."""
+    event_similarity: Ratio = 0.30
+    """Least mean joint cosine (average link) at which narratives belong to one event."""
+    recluster_changes: Count = 32
+    """New micro-clusters after which HDBSCAN runs again (or a tenth of the live ones, whichever is more)."""
+    recluster_after_s: Positive = 60.0
+    """Event time after which it runs again if anything is new."""
+    clustered_micro_clusters: Count = 3000
+    """HDBSCAN sees at most so many, the most recently active; bounds its cost."""
+    live_micro_clusters: Count = 20000
+    """Hard cap; beyond it the one idle longest dies, and is counted."""
+    idle_after_s: Positive = 48 * 3600.0
+    """A micro-cluster without posts for so long dies."""
+    post_horizon_s: Positive = 48 * 3600.0
+    """How long the index of posts remembers a post."""
+    indexed_posts: Count = 2_000_000
+    """Hard cap of the index; evictions are counted."""
+
+
+class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a narrative's growth is beyond what is normal for it."""
+
+    window_s: Positive = 600.0
+    """The window in which counts are compared with expectation."""
+    bucket_s: Positive = 60.0
+    """Finest bucket of event time."""
+    least_posts: Count = 12
+    """Effect floor: posts in the window."""
+    least_authors: Count = 8
+    """Effect floor: distinct authors in the narrative."""
+    least_ratio: Positive = 3.0
+    """Effect floor: window count over expected count."""
+    burst_z: Positive = 4.0
+    """Significance: standard deviations above expectation, dispersion allowed for."""
+    dispersion: Positive = 4.0
+    """Variance over mean of real counts per window (2.5 to over 1,000 are seen; low end, the floors do the rest)."""
+    baseline_half_life_s: Positive = 6 * 3600.0
+    """Half-life of the narrative's own exponentially weighted baseline."""
+    own_history_s: Positive = 3 * 3600.0
+    """A narrative younger than this is compared with narratives of its age instead."""
+
+
+class FalsehoodParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a narrative matches a fact-checked claim, and when a crowd contests it."""
+
+    match_probability: Ratio = 0.5
+    """Least probability at which a claim counts as matched (calibrated for 1 % false matches; benchmarks, task C2)."""
+    contested_share: Ratio = 0.15
+    """Share of posts with own words that ask or deny, from which a narrative reads as contested."""
+    contested_posts: Count = 5
+    """Least number of such posts."""
+    denial_led_share: Ratio = 0.5
+    """Share of denial and report in the window from which growth is led by correction, and does not page."""
+
+
+class IncitementParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a narrative incites."""
+
+    post_probability: Ratio = 0.5
+    """Calibrated probability from which one post counts as inciting."""
+    share: Ratio = 0.2
+    """Share of a narrative's posts that incite, from which it does."""
+    least_posts: Count = 3
+    """Least number of inciting posts."""
+
+
+class LifeCycleParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hysteresis: how an alert that is open moves on."""
+
+    peaked_after_s: Positive = 1800.0
+    """Event time without a new highest window count after which an alert has peaked."""
+    peaked_ratio: Ratio = 0.5
+    """And the window count must be below this share of the highest."""
+    cleared_after_s: Positive = 3 * 3600.0
+    """Event time without burst and harm growth after which it clears."""
+    update_growth_ratio: Positive = 2.0
+    """An open alert is sent again when its posts have grown by this factor."""
+    retain_s: Positive = 90 * 86400.0
+    """How long an alert may be kept."""
+    pages_per_hour: Count = 6
+    """Page budget; what is beyond it is sent as `notice`, with the reason, and counted."""
+    live_alerts: Count = 5000
+    """Hard cap of alerts in the state; the longest cleared goes first, and is counted."""
+
+
+class TimeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Event time."""
+
+    allowed_lateness_s: Positive = 120.0
+    """How far the watermark stays behind the greatest trusted event time."""
+    future_s: Positive = 600.0
+    """A post dated further than this after `ingested_at` is a dead letter."""
+    jump_s: Positive = 86400.0
+    """A jump of event time beyond this needs several authors."""
+    jump_authors: Count = 3
+    """How many."""
+    housekeeping_s: Positive = 60.0
+    """Event time between two rounds of decay, peaks and clears."""
+
+
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of the policy: all `when` conditions hold -> an alert of this severity and kind.
+
+    Conditions are names of facts that the monitor establishes (see `alerts.FACTS`), or `not NAME`.
+    """
+
+    name: str
+    when: tuple[str, ...]
+    severity: Severity
+    kind: Kind
+
+
+DEFAULT_RULES = (
+    Rule(
+        name="false claim spreads",
+        when=("viral", "claim_rated_false", "not correction_led"),
+        severity="page",
+        kind="false_narrative",
+    ),
+    Rule(
+        name="call to violence with place and time",
+        when=("viral", "incites", "call_names_place_and_time"),
+        severity="page",
+        kind="incitement",
+    ),
+    Rule(name="incitement spreads", when=("viral", "incites"), severity="notice", kind="incitement"),
+    Rule(
+        name="contested while it spreads",
+        when=("viral", "contested", "not correction_led"),
+        severity="notice",
+        kind="viral",
+    ),
+    Rule(name="spreads", when=("viral",), severity="watch", kind="viral"),
+)
+"""Severe first; the first rule that holds gives the severity, every rule that holds gives its kind."""
+
+
+class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides an alert, as one file and as one entry of the journal."""
+
+    schema_version: int = 1
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    narratives: NarrativeParameters = NarrativeParameters()
+    virality: ViralityParameters = ViralityParameters()
+    falsehood: FalsehoodParameters = FalsehoodParameters()
+    incitement: IncitementParameters = IncitementParameters()
+    life_cycle: LifeCycleParameters = LifeCycleParameters()
+    time: TimeParameters = TimeParameters()
+    embedding_space: str = ""
+    """Set by the shell from the model that it loaded; a file does not give it."""
+    weights_hash: str = ""
+    """Hash of the scoring weights; set by the shell."""
+    code_version: str = ""
+    """Version of this project; set by the shell."""
+    shards: Count = 1
+    epoch: int = 1
+
+
+def config_hash(configuration: Configuration) -> str:
+    """Twelve hex digits that name a configuration.
+
+    >>> config_hash(Configuration()) == config_hash(Configuration())
+    True
+    >>> config_hash(Configuration()) == config_hash(Configuration(epoch=2))
+    False
+    """
+    return hashlib.blake2b(msgspec.json.encode(configuration), digest_size=6).hexdigest()
