@@ -3,10 +3,12 @@
 A sentence embedded in another batch differs in its last bits, and a matrix product's last bits depend on its
 shape. So a vector is rounded once, to int8, when it is written to the journal; and wherever the fold compares
 vectors it uses whole numbers small enough that float32 products are exact in any order: the integers of a vector
-have a Euclidean norm of at most `NORM`, so by the Cauchy-Schwarz inequality every partial sum of a product of two
-of them is an integer of at most NORM**2 < 2**24, which float32 holds exactly. Batches, threads and the processor's
+have a Euclidean norm below 4096, so by the Cauchy-Schwarz inequality every partial sum of a product of two
+of them is an integer below 2**24, which float32 holds exactly. Batches, threads and the processor's
 instruction set cannot show in a result.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,14 @@ from detectors.entries import Vector
 
 Floats = NDArray[np.float32]
 
-NORM = 4095
-"""Norm of a whole vector; the cosine of two is their product over NORM**2, to within some 2e-6 of the rounded inputs."""
+RADIUS = 4064
+"""Length to which a whole vector is scaled before rounding; rounding adds at most half the root of its dimensions."""
 
-COSINE = 1.0 / (NORM * NORM)
-"""Factor from a product of two whole vectors to their cosine."""
+LARGEST_DIMENSIONS = 4000
+"""With so many dimensions a whole vector's norm is still below 4096, the root of 2**24."""
+
+COSINE = 1.0 / (RADIUS * RADIUS)
+"""Factor from a product of two whole vectors to their cosine (to within some 1e-5)."""
 
 
 def quantise(dense: Floats, lexical: Floats, space: str) -> Vector:
@@ -40,44 +45,51 @@ def quantise(dense: Floats, lexical: Floats, space: str) -> Vector:
 
 def dense_of(vector: Vector) -> Floats:
     """The sentence vector, shape (d,), unit length (zeros stay zeros)."""
-    return _unit(np.frombuffer(vector.dense, np.int8))
+    unit: Floats = _unit(_rows([vector.dense]))[0].astype(np.float32)
+    return unit
 
 
 def lexical_of(vector: Vector) -> Floats:
     """The lexical vector, shape (l,), unit length (zeros stay zeros)."""
-    return _unit(np.frombuffer(vector.lexical, np.int8))
+    unit: Floats = _unit(_rows([vector.lexical]))[0].astype(np.float32)
+    return unit
 
 
-def whole(vector: Vector, lexical_weight: float) -> Floats:
-    """Both channels side by side as whole numbers, shape (d + l,), norm at most `NORM`.
+def whole(vectors: Sequence[Vector], lexical_weight: float) -> Floats:
+    """Both channels side by side as whole numbers, shape (n, d + l).
 
     `lexical_weight` is the lexical channel's share of the squared length. A text without words keeps the sentence
-    channel's share only: its cosine with others is lower, as it says less.
+    channel's share only: its cosine with others is lower, as it says less. Each row depends on its own vector alone.
 
     >>> v = quantise(np.array([0.6, 0.8], np.float32), np.array([1, 0], np.float32), "toy")
-    >>> bool(np.linalg.norm(whole(v, 0.5)) <= NORM)
-    True
+    >>> whole([v], 0.5).tolist()
+    [[1721.0, 2301.0, 2874.0, 0.0]]
     """
     if not 0.0 <= lexical_weight <= 1.0:
         raise ValueError(f"lexical_weight must lie in 0..1, not {lexical_weight}")
-    dense = _unit64(np.frombuffer(vector.dense, np.int8)) * (1.0 - lexical_weight) ** 0.5
-    lexical = _unit64(np.frombuffer(vector.lexical, np.int8)) * lexical_weight**0.5
-    return to_whole(np.concatenate([dense, lexical]))
+    dense = _unit(_rows([vector.dense for vector in vectors])) * (1.0 - lexical_weight) ** 0.5
+    lexical = _unit(_rows([vector.lexical for vector in vectors])) * lexical_weight**0.5
+    return to_whole(np.concatenate([dense, lexical], axis=1))
 
 
-def whole_dense(vector: Vector) -> Floats:
-    """The sentence channel alone as whole numbers, shape (d,), norm at most `NORM`."""
-    return to_whole(_unit64(np.frombuffer(vector.dense, np.int8)))
+def whole_dense(vectors: Sequence[Vector]) -> Floats:
+    """The sentence channel alone as whole numbers, shape (n, d)."""
+    return to_whole(_unit(_rows([vector.dense for vector in vectors])))
 
 
-def to_whole(direction: NDArray[np.float64]) -> Floats:
-    """Whole numbers nearest a vector of length at most 1, truncated towards zero so that the norm stays within `NORM`."""
-    return np.trunc(direction * NORM).astype(np.float32)
+def to_whole(directions: NDArray[np.float64]) -> Floats:
+    """Whole numbers nearest rows of length at most 1, shape (n, d).
+
+    Raises ValueError where d is too large for products to stay exact.
+    """
+    if directions.shape[1] > LARGEST_DIMENSIONS:
+        raise ValueError(f"{directions.shape[1]} dimensions; exact products need at most {LARGEST_DIMENSIONS}")
+    return np.rint(directions * RADIUS).astype(np.float32)
 
 
-def centroid(total: NDArray[np.int64]) -> Floats:
-    """Whole-number centroid of a sum of whole vectors, shape (d,); the sum itself is exact whatever its order."""
-    return to_whole(_unit64(total))
+def centroids(totals: NDArray[np.int32]) -> Floats:
+    """Whole-number centroids of sums of whole vectors, shape (n, d); a sum is exact whatever its order."""
+    return to_whole(_unit(totals))
 
 
 def _to_int8(channel: Floats) -> tuple[bytes, float]:
@@ -88,12 +100,14 @@ def _to_int8(channel: Floats) -> tuple[bytes, float]:
     return np.rint(channel / np.float32(scale)).astype(np.int8).tobytes(), scale
 
 
-def _unit64(values: NDArray[np.int8] | NDArray[np.int64]) -> NDArray[np.float64]:
-    """Unit vector of whole numbers; the squared length is summed in integers, so it is exact."""
-    integers = values.astype(np.int64)
-    squared = int(integers @ integers)
-    return integers / (squared**0.5 if squared else 1.0)
+def _rows(channels: Sequence[bytes]) -> NDArray[np.int8]:
+    return (
+        np.frombuffer(b"".join(channels), np.int8).reshape(len(channels), -1) if channels else np.zeros((0, 0), np.int8)
+    )
 
 
-def _unit(values: NDArray[np.int8]) -> Floats:
-    return _unit64(values).astype(np.float32)
+def _unit(integers: NDArray[np.int8] | NDArray[np.int32]) -> NDArray[np.float64]:
+    """Unit rows; squared lengths are sums of integers, so they are exact (below 2**53)."""
+    values = integers.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", values, values))
+    return values / np.where(lengths == 0.0, 1.0, lengths)[:, None]
