@@ -1,1 +1,4 @@
-"""The shell around `detectors`: Kafka, files, models, metrics, pages and the command line. It does no arithmetic on posts."""
+"""The shell around `detectors`: Kafka, files, models, metrics, pages and the command line.
+
+It does no arithmetic on posts.
+"""

@@ -1,0 +1,348 @@
+"""The command line. Each command imports the one function that does its work, so that `--help` stays fast.
+
+Every such function takes the settings first, then the command's arguments by name; it returns an exit status or
+None, and raises `EmberwatchError` for what the person can put right.
+"""
+
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streams.errors import EmberwatchError
+from streams.settings import FILE_VARIABLE, Settings, load_settings
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+FEEDBACK_WORDS = ("acknowledge", "confirm", "dismiss", "snooze", "mute", "escalate", "resolve", "link_claim", "merge")
+OUTCOME_WORDS = ("note", "removed", "labelled", "no_breach", "other")
+
+
+def main() -> None:
+    """Entry point of `emberwatch`."""
+    try:
+        status = emberwatch.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except EmberwatchError as error:
+        click.echo(f"emberwatch: {error}", err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has seen enough; nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run(module: str, function: str = "run", **arguments: Any) -> int | None:
+    """Load the settings, start the logs, and call one function of one module."""
+    settings = _settings()
+    status: int | None = getattr(importlib.import_module(module), function)(settings, **arguments)
+    return status
+
+
+def _settings() -> Settings:
+    from streams import log
+
+    logging.basicConfig(format="emberwatch: %(message)s", level=logging.WARNING)
+    settings = load_settings()
+    log.set_up(settings)
+    return settings
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="""\b
+First steps:
+  emberwatch demo                                  see it work on a bundled story, in this terminal
+  emberwatch replay posts.jsonl.gz --out out       run it over a file of posts, without a broker
+  emberwatch why ALERT_ID --out out                ask why an alert of that run fired
+\b
+Against a Kafka broker (EMBERWATCH_BROKER=host:port, `emberwatch settings` lists all variables):
+  emberwatch topics create                         make the topics, once
+  emberwatch worker score                          start as many as you need,
+  emberwatch worker monitor                        and one of these a shard
+  emberwatch publish posts.jsonl.gz --speed 60     play a file, sixty times as fast as it was
+  emberwatch alerts --follow                       watch alerts come out
+""",
+)
+@click.option(
+    "--settings",
+    "settings_file",
+    type=EXISTING_FILE,
+    help=f"TOML file of settings (or {FILE_VARIABLE}); EMBERWATCH_* variables win over it.",
+)
+@click.version_option(None, "--version", package_name="emberwatch", message="%(prog)s %(version)s")
+def emberwatch(settings_file: Path | None) -> None:
+    """Catch fast-spreading false narratives and incitement in a stream of public posts.
+
+    Posts come in on Kafka; alerts come out, each with the reasons why. An alert is an indicator for people to
+    judge: nothing here decides what is illegal, takes anything down, or ranks a person.
+    """
+    if settings_file is not None:
+        os.environ[FILE_VARIABLE] = str(settings_file)
+
+
+@emberwatch.command(
+    epilog="""\b
+Examples:
+  emberwatch replay monday.jsonl.gz tuesday.jsonl.gz --claims factchecks.jsonl.gz --out out
+  emberwatch journal export --out journal.jsonl.gz
+  emberwatch replay journal.jsonl.gz --config stricter.toml --out out-stricter      # a backtest
+\b
+Into the folder go alerts.jsonl, alert-history.jsonl, narratives.jsonl, assignments.jsonl, dead-letters.jsonl
+and manifest.json. A row of posts: post_id, platform, created_at, author_id, text, and what else is known.
+"""
+)
+@click.argument("files", nargs=-1, required=True, type=EXISTING_FILE, metavar="FILE...")
+@click.option("--claims", multiple=True, type=EXISTING_FILE, help="Fact-checks (ClaimReview, JSONL); known first.")
+@click.option("--config", type=EXISTING_FILE, help="Policy and parameters (TOML); replaces those of a journal.")
+@click.option("--out", required=True, type=NEW_FOLDER, help="Folder for what comes out.")
+def replay(files: tuple[Path, ...], claims: tuple[Path, ...], config: Path | None, out: Path) -> int | None:
+    """Run over files of posts, or over an exported journal, without a broker."""
+    return _run("streams.replay_command", files=files, claims=claims, config=config, out=out)
+
+
+@emberwatch.command()
+@click.argument("alert_id")
+@click.option("--out", type=EXISTING_FOLDER, help="Folder of a replay; without it the broker is asked.")
+def why(alert_id: str, out: Path | None) -> int | None:
+    """Tell in words why an alert fired, and show its evidence."""
+    return _run("streams.why_command", alert_id=alert_id, out=out)
+
+
+@emberwatch.command(
+    epilog="""\b
+Example:
+  emberwatch score texts.jsonl --out scores.jsonl
+\b
+In: rows of `id` (or `post_id`) and `text`. Out: the id, `incitement` (a probability, 0 to 1), `indicators` (the
+words that were found) and `stance` (support, deny, query, report, comment; 0 to 1 each).
+"""
+)
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--out", required=True, type=NEW_FILE, help="JSONL file of scores (.gz by name).")
+def score(file: Path, out: Path) -> int | None:
+    """Score single texts, with the evidence for each score."""
+    return _run("streams.score_command", file=file, out=out)
+
+
+@emberwatch.group()
+def claims() -> None:
+    """Published fact-checks: match texts with them, or publish them to the broker."""
+
+
+@claims.command(name="match")
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--claims", required=True, multiple=True, type=EXISTING_FILE, help="Fact-checks (ClaimReview, JSONL).")
+@click.option("--out", required=True, type=NEW_FILE, help="JSONL file: each id with its five best claims.")
+def claims_match(file: Path, claims: tuple[Path, ...], out: Path) -> int | None:
+    """Find the fact-checked claims that texts repeat (rows of `id` and `text`)."""
+    return _run("streams.claims_command", file=file, claims=claims, out=out)
+
+
+@claims.command(name="publish")
+@click.argument("file", type=EXISTING_FILE)
+def claims_publish(file: Path) -> int | None:
+    """Send fact-checks (ClaimReview, JSONL) to the topic `claims`."""
+    return _run("streams.publish", "run_claims", file=file)
+
+
+@emberwatch.group()
+def train() -> None:
+    """Fit the small heads that come with weights, on data that you point to."""
+
+
+@train.command(name="incitement")
+@click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
+@click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
+def train_incitement(data: Path, out: Path) -> int | None:
+    """Fit and calibrate the incitement head (needs the extra `train`)."""
+    return _run("streams.train_command", data=data, out=out)
+
+
+@emberwatch.group()
+def journal() -> None:
+    """The ordered log from which every alert can be computed again."""
+
+
+@journal.command(name="export")
+@click.option("--out", required=True, type=NEW_FILE, help="JSONL file (.gz by name) that `replay` takes.")
+def journal_export(out: Path) -> int | None:
+    """Write the broker's journal to a file, up to where it is now."""
+    return _run("streams.journal_file", "export", out=out)
+
+
+@emberwatch.command(
+    epilog="""\b
+Examples:
+  emberwatch publish posts.jsonl.gz                  as fast as it happened
+  emberwatch publish posts.jsonl.gz --speed 60       an hour a minute
+  emberwatch publish posts.jsonl.gz --speed max      as fast as the broker takes them
+"""
+)
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times the original pace.")
+@click.option("--hash-authors", is_flag=True, help="Replace author ids by keyed hashes (EMBERWATCH_HASH_SALT).")
+@click.option("--raw", is_flag=True, help="Send every line as it is, unchecked (to try out the dead letters).")
+@click.option("--no-end", is_flag=True, help="Do not mark the end of the source: more will follow.")
+def publish(file: Path, speed: str, hash_authors: bool, raw: bool, no_end: bool) -> int | None:
+    """Play a file of posts (JSONL, .gz) into the topic `posts`."""
+    return _run("streams.publish", file=file, speed=speed, hash_authors=hash_authors, raw=raw, end=not no_end)
+
+
+@emberwatch.command()
+@click.option("--follow", is_flag=True, help="Stay, and show each revision as it comes.")
+@click.option("--json", "as_json", is_flag=True, help="One alert a line, as JSON.")
+@click.option(
+    "--severity", type=click.Choice(["watch", "notice", "page"]), help="Show alerts of this severity and above."
+)
+def alerts(follow: bool, as_json: bool, severity: str | None) -> int | None:
+    """Show the alerts on the broker."""
+    return _run("streams.subscriber", follow=follow, as_json=as_json, severity=severity)
+
+
+@emberwatch.command()
+@click.argument("alert_id")
+@click.argument("word", type=click.Choice(FEEDBACK_WORDS + OUTCOME_WORDS), metavar="WORD")
+@click.option("--by", help="Who says so (else the name of the user).")
+@click.option("--note", help="A note in your own words.")
+def feedback(alert_id: str, word: str, by: str | None, note: str | None) -> int | None:
+    """Say what you made of an alert: acknowledge, confirm, dismiss, mute, resolve, note, removed, no_breach ..."""
+    return _run("streams.feedback", alert_id=alert_id, word=word, by=by, note=note)
+
+
+@emberwatch.group()
+def topics() -> None:
+    """The Kafka topics: make them, compare them with what they should be."""
+
+
+@topics.command(name="create")
+def topics_create() -> int | None:
+    """Make the topics that are missing; those that exist stay as they are."""
+    return _run("streams.topics", "run_create")
+
+
+@topics.command(name="verify")
+def topics_verify() -> int | None:
+    """Compare partitions, retention and settings with the table; exit 1 if any differs."""
+    return _run("streams.topics", "run_verify")
+
+
+@emberwatch.group()
+def config() -> None:
+    """Policy and parameters: what decides an alert."""
+
+
+@config.command(name="apply")
+@click.argument("file", required=False, type=EXISTING_FILE)
+def config_apply(file: Path | None) -> int | None:
+    """Put a configuration (TOML; else EMBERWATCH_CONFIGURATION, else the defaults) in force."""
+    return _run("streams.configuration", "apply", file=file)
+
+
+@config.command(name="show")
+@click.option("--defaults", is_flag=True, help="Show the defaults, not what is in force on the broker.")
+def config_show(defaults: bool) -> int | None:
+    """Print the configuration in force, as TOML that `apply` takes."""
+    return _run("streams.configuration", "show", defaults=defaults)
+
+
+@emberwatch.group(name="dead-letters")
+def dead_letters() -> None:
+    """Records that could not be used."""
+
+
+@dead_letters.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One a line, as JSON.")
+def dead_letters_list(as_json: bool) -> int | None:
+    """Show them, with where each came from and what is wrong with it."""
+    return _run("streams.dead_letters", "list_letters", as_json=as_json)
+
+
+@emberwatch.group()
+def worker() -> None:
+    """The running parts: `score` (as many as you need) and `monitor` (one a shard)."""
+
+
+@worker.command(name="score")
+def worker_score() -> int | None:
+    """Score posts and write them to the journal."""
+    return _run("streams.score_worker")
+
+
+@worker.command(name="monitor")
+def worker_monitor() -> int | None:
+    """Read the journal, follow narratives, publish alerts."""
+    return _run("streams.monitor_worker")
+
+
+@emberwatch.command()
+def console() -> int | None:
+    """Serve the pages of open alerts and narratives."""
+    return _run("streams.console.server")
+
+
+@emberwatch.command()
+@click.option("--once", is_flag=True, help="End when the story is through; exit 0 only if exactly its pages came.")
+def demo(once: bool) -> int | None:
+    """See all of it at work on a bundled story: broker, workers, console, alerts. Ctrl-C ends it."""
+    return _run("streams.demo", once=once)
+
+
+@emberwatch.command()
+@click.argument("name")
+@click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of the corpora.")
+@click.option("--json", "json_file", type=NEW_FILE, help="Write the figures to this file as well.")
+def bench(name: str, data: Path, json_file: Path | None) -> int | None:
+    """Measure on real corpora: narratives, claims, end-to-end, throughput (in a checkout)."""
+    return _run("streams.bench_command", name=name, data=data, json_file=json_file)
+
+
+@emberwatch.group()
+def broker() -> None:
+    """The embedded broker: Kafka-compatible, in memory, for first runs and tests."""
+
+
+@broker.command(name="start")
+@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="0 takes a free one.")
+def broker_start(port: int) -> int | None:
+    """Run it in the foreground until Ctrl-C. What it holds is gone then."""
+    return _run("streams.embedded_broker", port=port)
+
+
+@emberwatch.group()
+def kafka() -> None:
+    """A real Apache Kafka on this machine (Java 17 or later)."""
+
+
+@kafka.command(name="install")
+def kafka_install() -> int | None:
+    """Fetch its jars with Maven into the cache folder."""
+    return _run("streams.apache_kafka", "run_install")
+
+
+@kafka.command(name="start")
+@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="0 takes a free one.")
+@click.option("--fresh", is_flag=True, help="Forget what an earlier run has kept.")
+def kafka_start(port: int, fresh: bool) -> int | None:
+    """Run one node in the foreground until Ctrl-C. What it holds is kept for the next start."""
+    return _run("streams.apache_kafka", "run_start", port=port, fresh=fresh)
+
+
+@emberwatch.command()
+def settings() -> int | None:
+    """List every EMBERWATCH_* variable with what it is set to."""
+    return _run("streams.settings_command")
