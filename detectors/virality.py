@@ -1,0 +1,647 @@
+"""How fast a narrative grows, against what is normal for it.
+
+Every post that is counted becomes a `Mark`; a `Tally` adds marks up, for a micro-cluster or a narrative. Tallies
+merge: the tally of a narrative is the merge of those of its micro-clusters. A `Population` learns what is typical
+for narratives of an age, and `assess` compares: with the narrative's own history where it has one, else with
+narratives of its age. All sums are whole numbers, so that no order of adding can show in a result.
+"""
+
+import hashlib
+import math
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from detectors.entries import ScoredPost
+from detectors.policy import ViralityParameters
+from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, TimelineBucket
+
+MINUTE_S = 60
+"""Finest bucket of event time."""
+
+MINUTES_KEPT = 120
+"""Minutes that a tally remembers one by one (the longest window)."""
+
+TEN_S = 600
+TENS_KEPT = 288
+"""Buckets of ten minutes: two days, the history that a baseline looks at."""
+
+HOUR_S = 3600
+HOURS_KEPT = 336
+"""Buckets of an hour: two weeks, for timelines of what lasts."""
+
+AUTHORS_KEPT = 256
+"""Smallest author keys that a sketch keeps: exact up to so many authors, beyond it within some 6 % (one sigma)."""
+
+MINUTE_AUTHORS_KEPT = 32
+"""The same for each minute of the window; ten full minutes give some 10 %."""
+
+AUTHOR_MINUTES_KEPT = 60
+
+SPREAD_KEYS = 50
+"""Platforms, languages or communities counted by name; the rest is counted as `other`."""
+
+OTHER = "other"
+
+KEYS = 2**64
+"""Author keys are uniform over this many values."""
+
+MILLI = 1000
+"""Stance weights are counted in thousandths: whole numbers add up the same in every order."""
+
+CALL_INDICATORS = frozenset(("call_to_act", "place", "time"))
+"""Indicators that together make a call with place and time."""
+
+AGE_BANDS_S = (600.0, 1800.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 24 * 3600.0)
+"""Upper ends of the age bands of a population; the last band is open."""
+
+TYPICAL_POSTS = 1.5
+"""Posts in ten minutes of a narrative that had any, before anything was seen: most such buckets hold one post."""
+
+TYPICAL_WEIGHT = 50
+"""Buckets that the prior counts for."""
+
+WINSOR_POSTS = 10
+"""A bucket counts for at most so many posts in a population, so that bursts do not become what is typical."""
+
+FORGET_AT = 8192
+"""A band that has seen so many buckets halves its sums: what is typical may change."""
+
+BASELINE_CLIP = 3.0
+"""A closed bucket counts for at most so many times the level before it: a burst does not become the baseline."""
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """What one post adds to a tally; a deletion takes the same away."""
+
+    at_s: float
+    author_key: int
+    """From `author_key`: uniform in 64 bits."""
+    kind: PostKind = "post"
+    late: bool = False
+    """Behind the watermark: counted in totals, not in rates."""
+    own_words: bool = True
+    stance: tuple[int, int, int, int, int] | None = None
+    """In the order of `records.STANCES`, in thousandths; None where nothing is said."""
+    inciting: bool = False
+    calls: bool = False
+    """Incites, and names place and time of an act."""
+    platform: str = ""
+    lang: str | None = None
+    community: str | None = None
+
+
+def author_key(author_id: str) -> int:
+    """64 bits that stand for an author in sketches.
+
+    >>> 0 <= author_key("a-1") < 2**64
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(author_id.encode(), digest_size=8).digest(), "big")
+
+
+def mark_of(post: ScoredPost, *, late: bool, post_probability: float, parent: Mark | None = None) -> Mark:
+    """Say what a scored post adds.
+
+    A reshare repeats what its parent says: where `parent` is known, its stance and incitement are taken from there.
+    `post_probability` is `IncitementParameters.post_probability`.
+    """
+    words = bool(post.text)
+    inciting = post.incitement >= post_probability
+    calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
+    stance = _thousandths(post.stance) if words else None
+    if post.kind == "reshare" and parent is not None:
+        stance, inciting, calls = parent.stance, parent.inciting, parent.calls
+    return Mark(
+        at_s=post.created_at_s,
+        author_key=author_key(post.author_id),
+        kind=post.kind,
+        late=late,
+        own_words=words and post.kind != "reshare",
+        stance=stance,
+        inciting=inciting,
+        calls=calls,
+        platform=post.platform,
+        lang=post.lang,
+        community=post.community,
+    )
+
+
+class Tally(Struct, array_like=True):
+    """Event-time record of one micro-cluster or narrative; mergeable, bounded.
+
+    Some 2 kB for a handful of posts; at most some 250 kB, for a narrative that lasts two weeks with hundreds of
+    authors in every minute of the last hour.
+    """
+
+    posts: int = 0
+    reshares: int = 0
+    replies: int = 0
+    late: int = 0
+    first_at_s: float = 0.0
+    last_at_s: float = 0.0
+    newest_minute: int | None = None
+    minutes: dict[int, list[int]] = {}
+    """Minute -> posts, posts with a stance, thousandths of denial and report among these."""
+    tens: dict[int, int] = {}
+    hours: dict[int, int] = {}
+    authors: list[int] = []
+    """Smallest author keys, ascending: a k-minimum-values sketch (Bar-Yossef et al. 2002)."""
+    minute_authors: dict[int, list[int]] = {}
+    stance: list[int] = [0, 0, 0, 0, 0]
+    """Sums in thousandths, in the order of `records.STANCES`."""
+    stanced: int = 0
+    own_words: int = 0
+    doubting: int = 0
+    """Posts with own words that mostly ask or deny."""
+    inciting: int = 0
+    calls: int = 0
+    platforms: dict[str, int] = {}
+    languages: dict[str, int] = {}
+    communities: dict[str, int] = {}
+
+    def add(self, mark: Mark) -> int:
+        """Count a post; return how many posts its ten minutes hold now (0 for a late post)."""
+        at_s = mark.at_s
+        self.posts += 1
+        if self.posts == 1 or at_s < self.first_at_s:
+            self.first_at_s = at_s
+        if self.posts == 1 or at_s > self.last_at_s:
+            self.last_at_s = at_s
+        self._add_flags(mark, 1)
+        _keep_smallest(self.authors, mark.author_key, AUTHORS_KEPT)
+        _add_key(self.platforms, mark.platform)
+        if mark.lang is not None:
+            _add_key(self.languages, mark.lang)
+        if mark.community is not None:
+            _add_key(self.communities, mark.community)
+        return 0 if mark.late else self._add_to_rates(mark)
+
+    def remove(self, mark: Mark) -> None:
+        """Take a deleted post out of the counts. Sketches and first and last times stay (`forget` an author apart)."""
+        self.posts -= 1
+        self._add_flags(mark, -1)
+        for counter, key in (
+            (self.platforms, mark.platform),
+            (self.languages, mark.lang),
+            (self.communities, mark.community),
+        ):
+            _take_key(counter, key)
+        if mark.late:
+            return
+        minute = int(mark.at_s // MINUTE_S)
+        row = self.minutes.get(minute)
+        if row is not None:
+            row[0] = max(0, row[0] - 1)
+            if mark.stance is not None:
+                row[1] = max(0, row[1] - 1)
+                row[2] = max(0, row[2] - mark.stance[1] - mark.stance[3])
+        for bucket, per in ((self.tens, 10), (self.hours, 60)):
+            if minute // per in bucket:
+                bucket[minute // per] = max(0, bucket[minute // per] - 1)
+
+    def forget(self, key: int) -> None:
+        """Take an erased author's key out of the sketches."""
+        for keys in (self.authors, *self.minute_authors.values()):
+            place = bisect_left(keys, key)
+            if place < len(keys) and keys[place] == key:
+                del keys[place]
+
+    def merge(self, other: "Tally") -> "Tally":
+        """Return a new tally that holds what both hold.
+
+        Equal to adding every post to one, but for names of spread beyond `SPREAD_KEYS`, which are counted as `other`.
+        """
+        if not self.posts or not other.posts:
+            return _copy(self if self.posts else other)
+        merged = _copy(self)
+        merged.first_at_s = min(self.first_at_s, other.first_at_s)
+        merged.last_at_s = max(self.last_at_s, other.last_at_s)
+        for name in _SUMS:
+            setattr(merged, name, getattr(self, name) + getattr(other, name))
+        merged.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
+        for key in other.authors:
+            _keep_smallest(merged.authors, key, AUTHORS_KEPT)
+        for into, source in (
+            (merged.platforms, other.platforms),
+            (merged.languages, other.languages),
+            (merged.communities, other.communities),
+        ):
+            for name, posts in source.items():
+                _add_key(into, name, posts)
+        merged._merge_buckets(other)
+        return merged
+
+    def window(self, now_s: float, window_s: float) -> tuple[int, int, int]:
+        """Posts, posts with a stance, and thousandths of denial and report, in the window that ends now."""
+        newest = int(now_s // MINUTE_S)
+        posts = stanced = correcting = 0
+        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
+            row = self.minutes.get(minute)
+            if row is not None:
+                posts += row[0]
+                stanced += row[1]
+                correcting += row[2]
+        return posts, stanced, correcting
+
+    def window_authors(self, now_s: float, window_s: float) -> int:
+        """Distinct authors in the window that ends now (exact up to `MINUTE_AUTHORS_KEPT` a minute)."""
+        newest = int(now_s // MINUTE_S)
+        keys: dict[int, None] = {}
+        bound = KEYS
+        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
+            held = self.minute_authors.get(minute)
+            if held:
+                keys.update(dict.fromkeys(held))
+                if len(held) >= MINUTE_AUTHORS_KEPT:
+                    bound = min(bound, held[-1])
+        if bound == KEYS:
+            return len(keys)
+        # Below the smallest full sketch's last key every author of the window is known.
+        return max(len(keys), round(sum(key <= bound for key in keys) * KEYS / max(bound, 1)))
+
+    def distinct_authors(self) -> int:
+        """Distinct authors, late posts included; exact below `AUTHORS_KEPT`."""
+        if len(self.authors) < AUTHORS_KEPT:
+            return len(self.authors)
+        return round((AUTHORS_KEPT - 1) * KEYS / max(self.authors[-1], 1))
+
+    def stance_shares(self) -> Stance:
+        """Shares of the posts that say something; all zero while none does."""
+        if not self.stanced:
+            return Stance()
+        shares = (round(milli / (MILLI * self.stanced), 4) for milli in self.stance)
+        return Stance(**dict(zip(STANCES, shares, strict=True)))
+
+    def spread(self) -> Spread:
+        """The ten largest of each, the larger first and ties by name."""
+        return Spread(
+            platforms=_largest(self.platforms),
+            languages=_largest(self.languages),
+            communities=_largest(self.communities),
+        )
+
+    def prune(self) -> None:
+        """Drop the buckets that no reader looks at any more."""
+        newest = self.newest_minute
+        if newest is None:
+            return
+        _drop_upto(self.minutes, newest - MINUTES_KEPT)
+        _drop_upto(self.minute_authors, newest - AUTHOR_MINUTES_KEPT)
+        _drop_upto(self.tens, newest // 10 - TENS_KEPT)
+        _drop_upto(self.hours, newest // 60 - HOURS_KEPT)
+
+    def _merge_buckets(self, other: "Tally") -> None:
+        for minute, row in other.minutes.items():
+            mine = self.minutes.get(minute, (0, 0, 0))
+            self.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
+        for minute, keys in other.minute_authors.items():
+            for key in keys:
+                _keep_smallest(self.minute_authors.setdefault(minute, []), key, MINUTE_AUTHORS_KEPT)
+        for into, source in ((self.tens, other.tens), (self.hours, other.hours)):
+            for bucket, posts in source.items():
+                into[bucket] = into.get(bucket, 0) + posts
+        # The oldest first again: that is how `prune` sees cheaply whether there is anything to drop.
+        self.minutes = dict(sorted(self.minutes.items()))
+        self.minute_authors = dict(sorted(self.minute_authors.items()))
+        self.tens = dict(sorted(self.tens.items()))
+        self.hours = dict(sorted(self.hours.items()))
+        if other.newest_minute is not None:
+            self.newest_minute = max(other.newest_minute, self.newest_minute or other.newest_minute)
+        self.prune()
+
+    def _add_flags(self, mark: Mark, sign: int) -> None:
+        if mark.kind == "reshare":
+            self.reshares += sign
+        elif mark.kind == "reply":
+            self.replies += sign
+        if mark.late:
+            self.late += sign
+        if mark.inciting:
+            self.inciting += sign
+            if mark.calls:
+                self.calls += sign
+        if mark.own_words:
+            self.own_words += sign
+        stance = mark.stance
+        if stance is not None:
+            self.stanced += sign
+            sums = self.stance
+            for place in range(5):
+                sums[place] += sign * stance[place]
+            if mark.own_words and stance[1] + stance[2] >= MILLI // 2:
+                self.doubting += sign
+
+    def _add_to_rates(self, mark: Mark) -> int:
+        minute = int(mark.at_s // MINUTE_S)
+        row = self.minutes.get(minute)
+        if row is None:
+            row = self._open_minute(minute)
+        row[0] += 1
+        if mark.stance is not None:
+            row[1] += 1
+            row[2] += mark.stance[1] + mark.stance[3]
+        keys = self.minute_authors.get(minute)
+        if keys is not None:
+            _keep_smallest(keys, mark.author_key, MINUTE_AUTHORS_KEPT)
+        ten = minute // 10
+        hour = minute // 60
+        posts = self.tens[ten] = self.tens.get(ten, 0) + 1
+        self.hours[hour] = self.hours.get(hour, 0) + 1
+        return posts
+
+    def _open_minute(self, minute: int) -> list[int]:
+        newest = self.newest_minute
+        row = [0, 0, 0]
+        if newest is not None and minute <= newest - MINUTES_KEPT:
+            return row  # older than any window: counted into a row that is forgotten
+        self.minutes[minute] = row
+        if newest is None or minute > newest - AUTHOR_MINUTES_KEPT:
+            self.minute_authors[minute] = []
+        if newest is None or minute > newest:
+            self.newest_minute = minute
+            self.prune()
+        return row
+
+
+_SUMS = (
+    "posts",
+    "reshares",
+    "replies",
+    "late",
+    "stanced",
+    "own_words",
+    "doubting",
+    "inciting",
+    "calls",
+)
+
+
+class Population(Struct, array_like=True):
+    """What is typical for narratives of an age: posts in ten minutes, of narratives that had any.
+
+    Sums are winsorised at `WINSOR_POSTS` a bucket, so what is typical stays below that whatever bursts. It also
+    knows how many posts the whole stream had in each of the last minutes.
+    """
+
+    buckets: list[int] = [0] * (len(AGE_BANDS_S) + 1)
+    posts: list[int] = [0] * (len(AGE_BANDS_S) + 1)
+    squares: list[int] = [0] * (len(AGE_BANDS_S) + 1)
+    stream: dict[int, int] = {}
+    newest_minute: int | None = None
+
+    def add(self, at_s: float, age_s: float, posts_in_ten: int) -> None:
+        """Learn from a post that was counted into a narrative of that age.
+
+        `posts_in_ten` is what `Tally.add` returned; 0 (a late post) teaches nothing.
+        """
+        if posts_in_ten <= 0:
+            return
+        self._add_to_stream(int(at_s // MINUTE_S))
+        if posts_in_ten > WINSOR_POSTS:
+            return
+        band = bisect_right(AGE_BANDS_S, age_s)
+        if posts_in_ten == 1:
+            self.buckets[band] += 1
+            if self.buckets[band] >= FORGET_AT:
+                for sums in (self.buckets, self.posts, self.squares):
+                    sums[band] //= 2
+        self.posts[band] += 1
+        self.squares[band] += 2 * posts_in_ten - 1
+
+    def typical(self, age_s: float) -> float:
+        """Posts in ten minutes that are typical at that age."""
+        band = bisect_right(AGE_BANDS_S, age_s)
+        return (TYPICAL_WEIGHT * TYPICAL_POSTS + self.posts[band]) / (TYPICAL_WEIGHT + self.buckets[band])
+
+    def dispersion(self, age_s: float) -> float:
+        """Variance over mean of these (0 while nothing was seen)."""
+        band = bisect_right(AGE_BANDS_S, age_s)
+        buckets, posts = self.buckets[band], self.posts[band]
+        if not buckets or not posts:
+            return 0.0
+        return max(0.0, (self.squares[band] * buckets - posts * posts) / (buckets * posts))
+
+    def share_of_stream(self, tally: Tally, now_s: float, window_s: float) -> float:
+        """Share of the stream's posts in the window that are this narrative's, 0 to 1."""
+        newest = int(now_s // MINUTE_S)
+        first = newest - window_minutes(window_s) + 1
+        whole = sum(self.stream.get(minute, 0) for minute in range(first, newest + 1))
+        posts = tally.window(now_s, window_s)[0]
+        return posts / max(whole, posts, 1)
+
+    def _add_to_stream(self, minute: int) -> None:
+        self.stream[minute] = self.stream.get(minute, 0) + 1
+        if self.newest_minute is None or minute > self.newest_minute:
+            self.newest_minute = minute
+        if len(self.stream) > 2 * MINUTES_KEPT:
+            _drop_upto(self.stream, self.newest_minute - MINUTES_KEPT)
+
+
+def could_burst(tally: Tally, now_s: float, parameters: ViralityParameters) -> bool:
+    """Whether the effect floors in posts and authors are met: a cheap look before `assess`."""
+    return (
+        tally.posts >= parameters.least_posts
+        and len(tally.authors) >= min(parameters.least_authors, AUTHORS_KEPT)
+        and tally.window(now_s, parameters.window_s)[0] >= parameters.least_posts
+    )
+
+
+def assess(tally: Tally, now_s: float, population: Population, parameters: ViralityParameters) -> Growth:
+    """Compare the window that ends now with what is expected.
+
+    It bursts when posts, authors and the ratio to the expectation reach their floors, and the count lies
+    `parameters.burst_z` standard deviations above it. `now_s` is event time, no earlier than the newest post on time.
+    """
+    posts = tally.window(now_s, parameters.window_s)[0]
+    age_s = max(0.0, now_s - tally.first_at_s)
+    expected, basis = _expected(tally, now_s, population, parameters)
+    dispersion = max(parameters.dispersion, population.dispersion(age_s))
+    # Below one expected post the variance is that of one: else a handful of posts would look like a miracle.
+    burst_z = (posts - expected) / math.sqrt(dispersion * max(expected, 1.0))
+    return Growth(
+        state=_state(tally, now_s, posts, expected, burst_z, parameters),
+        velocity_per_s=round(posts / max(MINUTE_S, min(parameters.window_s, age_s)), 6),
+        expected=round(expected, 3),
+        basis=basis,
+        burst_z=round(burst_z, 3),
+        doubling_time_s=_doubling_time_s(tally, now_s) if posts else None,
+    )
+
+
+def counts(tally: Tally, now_s: float, parameters: ViralityParameters) -> Counts:
+    """Counts of the narrative and of its window, as they stand on an alert."""
+    return Counts(
+        posts=tally.posts,
+        authors=tally.distinct_authors(),
+        reshares=tally.reshares,
+        replies=tally.replies,
+        late=tally.late,
+        window_s=window_minutes(parameters.window_s) * MINUTE_S,
+        window_posts=tally.window(now_s, parameters.window_s)[0],
+        window_authors=tally.window_authors(now_s, parameters.window_s),
+    )
+
+
+def timeline(tally: Tally, growth: Growth, window_s: float) -> tuple[int, tuple[TimelineBucket, ...]]:
+    """Bucket width in seconds, and the posts on time from first to last bucket, empty ones included.
+
+    Minutes for the first two hours of a narrative, then tens of minutes for two days, then hours for two weeks.
+    """
+    if tally.newest_minute is None:
+        return MINUTE_S, ()
+    lasted_s = tally.last_at_s - tally.first_at_s
+    if lasted_s < MINUTE_S * (MINUTES_KEPT - 1):
+        width_s, posts = MINUTE_S, {minute: row[0] for minute, row in tally.minutes.items()}
+    elif lasted_s < TEN_S * (TENS_KEPT - 1):
+        width_s, posts = TEN_S, tally.tens
+    else:
+        width_s, posts = HOUR_S, tally.hours
+    kept = {MINUTE_S: MINUTES_KEPT, TEN_S: TENS_KEPT, HOUR_S: HOURS_KEPT}[width_s]
+    last = tally.newest_minute * MINUTE_S // width_s
+    first = max(min(posts), last - kept + 1)
+    expected = round(growth.expected * width_s / window_s, 3)
+    return width_s, tuple(
+        TimelineBucket(at=datetime.fromtimestamp(bucket * width_s, UTC), posts=posts.get(bucket, 0), expected=expected)
+        for bucket in range(first, last + 1)
+    )
+
+
+def window_minutes(window_s: float) -> int:
+    """Whole minutes that a window of that length takes, at least one and at most `AUTHOR_MINUTES_KEPT`.
+
+    >>> window_minutes(600.0), window_minutes(61.0)
+    (10, 2)
+    """
+    return min(max(1, math.ceil(window_s / MINUTE_S)), AUTHOR_MINUTES_KEPT)
+
+
+def _expected(
+    tally: Tally, now_s: float, population: Population, parameters: ViralityParameters
+) -> tuple[float, Literal["own_history", "narratives_of_this_age"]]:
+    """Posts expected in the window, and where the expectation comes from."""
+    age_s = max(0.0, now_s - tally.first_at_s)
+    minutes = window_minutes(parameters.window_s)
+    typical = population.typical(age_s)
+    last = (int(now_s // MINUTE_S) - minutes + 1) // 10 - 1
+    first = max(int(tally.first_at_s // TEN_S), int(now_s // TEN_S) - TENS_KEPT + 1)
+    if age_s < parameters.own_history_s or first > last:
+        return typical * minutes / 10, "narratives_of_this_age"
+    keep = 0.5 ** (TEN_S / parameters.baseline_half_life_s)
+    weight = total = level = 0.0
+    for ten in range(first, last + 1):
+        posts = min(float(tally.tens.get(ten, 0)), BASELINE_CLIP * max(level, typical))
+        weight = weight * keep + 1.0
+        total = total * keep + posts
+        level = total / weight
+    return level * minutes / 10, "own_history"
+
+
+def _state(
+    tally: Tally, now_s: float, posts: int, expected: float, burst_z: float, parameters: ViralityParameters
+) -> Literal["insufficient_data", "steady", "bursting", "falling"]:
+    if tally.posts < parameters.least_posts or tally.distinct_authors() < parameters.least_authors:
+        return "insufficient_data"
+    if posts >= parameters.least_posts and posts >= parameters.least_ratio * expected and burst_z >= parameters.burst_z:
+        return "bursting"
+    before = tally.window(now_s - window_minutes(parameters.window_s) * MINUTE_S, parameters.window_s)[0]
+    return "falling" if before >= parameters.least_posts and 2 * posts <= before else "steady"
+
+
+def _doubling_time_s(tally: Tally, now_s: float) -> float | None:
+    """Seconds in which the posts on time have doubled, to the minute; None if that took more than two days."""
+    half = (tally.posts - tally.late) / 2
+    newest = int(now_s // MINUTE_S)
+    posts = 0
+    for minute in range(newest, newest - MINUTES_KEPT, -1):
+        row = tally.minutes.get(minute)
+        if row is not None:
+            posts += row[0]
+            if posts >= half:
+                return max(float(MINUTE_S), round(now_s - minute * MINUTE_S, 1))
+    posts = 0
+    for ten in range(newest // 10, newest // 10 - TENS_KEPT, -1):
+        posts += tally.tens.get(ten, 0)
+        if posts >= half:
+            return round(now_s - ten * TEN_S, 1)
+    return None
+
+
+def _thousandths(stance: Stance) -> tuple[int, int, int, int, int]:
+    return (
+        round(stance.support * MILLI),
+        round(stance.deny * MILLI),
+        round(stance.query * MILLI),
+        round(stance.report * MILLI),
+        round(stance.comment * MILLI),
+    )
+
+
+def _keep_smallest(keys: list[int], key: int, most: int) -> None:
+    """Insert a key into an ascending list of distinct keys that keeps the smallest."""
+    if len(keys) >= most and key >= keys[-1]:
+        return
+    place = bisect_left(keys, key)
+    if place < len(keys) and keys[place] == key:
+        return
+    keys.insert(place, key)
+    if len(keys) > most:
+        keys.pop()
+
+
+def _add_key(counter: dict[str, int], key: str, posts: int = 1) -> None:
+    if key not in counter and len(counter) >= SPREAD_KEYS:
+        key = OTHER
+    counter[key] = counter.get(key, 0) + posts
+
+
+def _take_key(counter: dict[str, int], key: str | None) -> None:
+    if key is None:
+        return
+    held = key if key in counter else OTHER
+    posts = counter.get(held, 0) - 1
+    if posts > 0:
+        counter[held] = posts
+    else:
+        counter.pop(held, None)
+
+
+def _largest(counter: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:10])
+
+
+def _drop_upto(buckets: dict[int, int] | dict[int, list[int]], last: int) -> None:
+    """Drop the buckets up to `last`; the oldest comes first, but for posts within the allowed lateness."""
+    if not buckets or next(iter(buckets)) > last:
+        return
+    for bucket in [bucket for bucket in buckets if bucket <= last]:
+        del buckets[bucket]
+
+
+def _copy(tally: Tally) -> Tally:
+    """Copy a tally with all that it holds."""
+    return Tally(
+        tally.posts,
+        tally.reshares,
+        tally.replies,
+        tally.late,
+        tally.first_at_s,
+        tally.last_at_s,
+        tally.newest_minute,
+        {minute: list(row) for minute, row in tally.minutes.items()},
+        dict(tally.tens),
+        dict(tally.hours),
+        list(tally.authors),
+        {minute: list(keys) for minute, keys in tally.minute_authors.items()},
+        list(tally.stance),
+        tally.stanced,
+        tally.own_words,
+        tally.doubting,
+        tally.inciting,
+        tally.calls,
+        dict(tally.platforms),
+        dict(tally.languages),
+        dict(tally.communities),
+    )
