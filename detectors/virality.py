@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from detectors.entries import ScoredPost
 from detectors.policy import ViralityParameters
@@ -150,7 +150,7 @@ class Tally(Struct, array_like=True):
     authors: list[int] = []
     """Smallest author keys, ascending: a k-minimum-values sketch (Bar-Yossef et al. 2002)."""
     minute_authors: dict[int, list[int]] = {}
-    stance: list[int] = [0, 0, 0, 0, 0]
+    stance: list[int] = field(default_factory=lambda: [0] * len(STANCES))
     """Sums in thousandths, in the order of `records.STANCES`."""
     stanced: int = 0
     own_words: int = 0
@@ -231,7 +231,7 @@ class Tally(Struct, array_like=True):
         ):
             for name, posts in source.items():
                 _add_key(into, name, posts)
-        merged._merge_buckets(other)
+        _merge_buckets(merged, other)
         return merged
 
     def window(self, now_s: float, window_s: float) -> tuple[int, int, int]:
@@ -292,25 +292,6 @@ class Tally(Struct, array_like=True):
         _drop_upto(self.minute_authors, newest - AUTHOR_MINUTES_KEPT)
         _drop_upto(self.tens, newest // 10 - TENS_KEPT)
         _drop_upto(self.hours, newest // 60 - HOURS_KEPT)
-
-    def _merge_buckets(self, other: "Tally") -> None:
-        for minute, row in other.minutes.items():
-            mine = self.minutes.get(minute, (0, 0, 0))
-            self.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
-        for minute, keys in other.minute_authors.items():
-            for key in keys:
-                _keep_smallest(self.minute_authors.setdefault(minute, []), key, MINUTE_AUTHORS_KEPT)
-        for into, source in ((self.tens, other.tens), (self.hours, other.hours)):
-            for bucket, posts in source.items():
-                into[bucket] = into.get(bucket, 0) + posts
-        # The oldest first again: that is how `prune` sees cheaply whether there is anything to drop.
-        self.minutes = dict(sorted(self.minutes.items()))
-        self.minute_authors = dict(sorted(self.minute_authors.items()))
-        self.tens = dict(sorted(self.tens.items()))
-        self.hours = dict(sorted(self.hours.items()))
-        if other.newest_minute is not None:
-            self.newest_minute = max(other.newest_minute, self.newest_minute or other.newest_minute)
-        self.prune()
 
     def _add_flags(self, mark: Mark, sign: int) -> None:
         if mark.kind == "reshare":
@@ -386,9 +367,9 @@ class Population(Struct, array_like=True):
     knows how many posts the whole stream had in each of the last minutes.
     """
 
-    buckets: list[int] = [0] * (len(AGE_BANDS_S) + 1)
-    posts: list[int] = [0] * (len(AGE_BANDS_S) + 1)
-    squares: list[int] = [0] * (len(AGE_BANDS_S) + 1)
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(AGE_BANDS_S) + 1))
+    posts: list[int] = field(default_factory=lambda: [0] * (len(AGE_BANDS_S) + 1))
+    squares: list[int] = field(default_factory=lambda: [0] * (len(AGE_BANDS_S) + 1))
     stream: dict[int, int] = {}
     newest_minute: int | None = None
 
@@ -618,6 +599,26 @@ def _drop_upto(buckets: dict[int, int] | dict[int, list[int]], last: int) -> Non
         return
     for bucket in [bucket for bucket in buckets if bucket <= last]:
         del buckets[bucket]
+
+
+def _merge_buckets(tally: Tally, other: Tally) -> None:
+    for minute, row in other.minutes.items():
+        mine = tally.minutes.get(minute, (0, 0, 0))
+        tally.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
+    for minute, keys in other.minute_authors.items():
+        for key in keys:
+            _keep_smallest(tally.minute_authors.setdefault(minute, []), key, MINUTE_AUTHORS_KEPT)
+    for into, source in ((tally.tens, other.tens), (tally.hours, other.hours)):
+        for bucket, posts in source.items():
+            into[bucket] = into.get(bucket, 0) + posts
+    # The oldest first again: that is how `prune` sees cheaply whether there is anything to drop.
+    tally.minutes = dict(sorted(tally.minutes.items()))
+    tally.minute_authors = dict(sorted(tally.minute_authors.items()))
+    tally.tens = dict(sorted(tally.tens.items()))
+    tally.hours = dict(sorted(tally.hours.items()))
+    if tally.newest_minute is None or (other.newest_minute is not None and other.newest_minute > tally.newest_minute):
+        tally.newest_minute = other.newest_minute
+    tally.prune()
 
 
 def _copy(tally: Tally) -> Tally:
