@@ -1,0 +1,312 @@
+"""Posts and control records at the edge: decoded once with every limit, and the two forms of a text that are scored.
+
+Whatever bytes arrive, decoding answers with a record or with `BadRecord`, which names the field that is wrong.
+"""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import product
+from typing import TypeVar
+
+import msgspec
+from wordfreq import zipf_frequency
+
+from detectors.policy import TimeParameters
+from detectors.records import (
+    MAX_RECORD_BYTES,
+    MAX_TEXT_BYTES,
+    SCHEMA_VERSION,
+    Claim,
+    Crisis,
+    Deletion,
+    Feedback,
+    Post,
+)
+
+WHOLE_RECORD = "record"
+"""Field of a `BadRecord` that is wrong as a whole: too long, not JSON, not UTF-8."""
+
+EARLIEST_S = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
+"""Posts are not older than the public web; an earlier date is a broken clock or a default value."""
+
+MOST_FOLLOWERS = 2**53
+"""Largest count that every reader of JSON holds exactly."""
+
+MAX_CLAIM_ID_BYTES = 2048
+"""Claims are often known by their URL."""
+
+MAX_SCORED_CHARACTERS = 8192
+"""Of a normalised text; beyond what the longest common encoders read. NFKC can lengthen a text eighteenfold."""
+
+DEFAULT_TIME = TimeParameters()
+
+_Record = TypeVar("_Record", Post, Claim, Feedback, Crisis, Deletion)
+
+
+class BadRecord(ValueError):  # noqa: N818 - the contract's name; it reads as what it is
+    """A record that breaks the contract: `field` names where, `error` says what was expected.
+
+    >>> try: decode_post(b'{"post_id": 1}')
+    ... except BadRecord as bad: print(bad.field, "|", bad.error)
+    post_id | Expected `str`, got `int`
+    """
+
+    def __init__(self, field: str, error: str) -> None:
+        super().__init__(f"{field}: {error}")
+        self.field = field
+        self.error = error
+
+
+def decode_post(value: bytes, *, received_at_s: float | None = None, time: TimeParameters = DEFAULT_TIME) -> Post:
+    """Read a post; raises `BadRecord`.
+
+    Parameters
+    ----------
+    received_at_s : when it arrived here, epoch seconds. Becomes `ingested_at` of a post without one.
+    time : `future_s` says how far a post may be dated after its arrival.
+    """
+    post = _decode(value, _POST)
+    _check_text(post)
+    if post.followers is not None and post.followers > MOST_FOLLOWERS:
+        raise BadRecord("followers", "more than 2**53")
+    if post.ingested_at is None and received_at_s is not None:
+        post = msgspec.structs.replace(post, ingested_at=datetime.fromtimestamp(received_at_s, UTC))
+    elif post.ingested_at is not None:
+        _check_date("ingested_at", post.ingested_at, not_after_s=_latest(received_at_s, time))
+    arrived_at_s = None if post.ingested_at is None else post.ingested_at.timestamp()
+    _check_date("created_at", post.created_at, not_after_s=_latest(arrived_at_s, time))
+    return post
+
+
+def decode_claim(value: bytes) -> Claim:
+    """Read a fact-check (schema.org `ClaimReview`); raises `BadRecord`."""
+    claim = _decode(value, _CLAIM)
+    if not claim.claim_id:
+        raise BadRecord("@id", "neither `@id` nor `url` is given")
+    if len(claim.claim_id.encode()) > MAX_CLAIM_ID_BYTES:
+        raise BadRecord("@id" if claim.id else "url", f"longer than {MAX_CLAIM_ID_BYTES} bytes")
+    if _is_blank(claim.claim_reviewed):
+        raise BadRecord("claimReviewed", "blank")
+    return claim
+
+
+def decode_feedback(
+    value: bytes, *, received_at_s: float | None = None, time: TimeParameters = DEFAULT_TIME
+) -> Feedback:
+    """Read a person's word; raises `BadRecord` where it is about nothing, or a word lacks what it needs."""
+    feedback = _decode(value, _FEEDBACK)
+    _check_date("at", feedback.at, not_after_s=_latest(received_at_s, time))
+    if not (feedback.alert_id or feedback.narrative_id):
+        raise BadRecord("alert_id", "neither `alert_id` nor `narrative_id` is given")
+    if feedback.word == "link_claim" and not feedback.claim_id:
+        raise BadRecord("claim_id", "`link_claim` needs it")
+    if feedback.word == "merge" and not feedback.into_alert_id:
+        raise BadRecord("into_alert_id", "`merge` needs it")
+    return feedback
+
+
+def decode_crisis(value: bytes, *, received_at_s: float | None = None, time: TimeParameters = DEFAULT_TIME) -> Crisis:
+    """Read a declaration or its end; raises `BadRecord`. A declaration that never expires is refused."""
+    crisis = _decode(value, _CRISIS)
+    _check_date("at", crisis.at, not_after_s=_latest(received_at_s, time))
+    if crisis.word == "declare":
+        if crisis.expires_at is None:
+            raise BadRecord("expires_at", "a declaration needs an expiry")
+        if crisis.expires_at <= crisis.at:
+            raise BadRecord("expires_at", "not after `at`")
+    return crisis
+
+
+def decode_deletion(
+    value: bytes, *, received_at_s: float | None = None, time: TimeParameters = DEFAULT_TIME
+) -> Deletion:
+    """Read a request to forget; raises `BadRecord` where it names neither a post nor an author."""
+    deletion = _decode(value, _DELETION)
+    _check_date("at", deletion.at, not_after_s=_latest(received_at_s, time))
+    if not (deletion.post_id or deletion.author_id):
+        raise BadRecord("post_id", "neither `post_id` nor `author_id` is given")
+    return deletion
+
+
+def clean(text: str) -> str:
+    """Leave a text's own words: without "RT @name:", links and handles, white space as single blanks.
+
+    >>> clean("RT @bbc: Police ask @everyone to stay away https://t.co/x  #town")
+    'Police ask to stay away #town'
+    """
+    return _collapse(_HANDLE.sub(" ", _LINK.sub(" ", _RESHARE.sub("", text))))
+
+
+def normalise(text: str) -> str:
+    """Undo what hides a word from a reader of plain words.
+
+    Compatibility forms (NFKC), invisible and bidirectional control characters, Cyrillic and Greek look-alikes in
+    otherwise Latin words, and digits for letters where that makes a known English word. At most
+    `MAX_SCORED_CHARACTERS` long; the same text normalised again stays the same.
+
+    >>> normalise("𝗸𝗶𝗹𝗹 them аll, k1ll\u200b 4ll of H1N1")
+    'kill them all, kill all of H1N1'
+    """
+    visible = unicodedata.normalize("NFKC", text[:MAX_TEXT_BYTES].translate(_INVISIBLE))
+    latin = _MARKED_WORD.sub(_without_look_alikes, visible)
+    plain = _LEET_WORD.sub(_without_leet, latin)
+    return _collapse(unicodedata.normalize("NFC", plain)[:MAX_SCORED_CHARACTERS])
+
+
+def links_in(text: str, *, most: int = 8) -> tuple[str, ...]:
+    """Links in a text, the first `most` distinct ones, without trailing punctuation.
+
+    >>> links_in("see https://t.co/abc, (https://example.org/a) and https://t.co/abc")
+    ('https://t.co/abc', 'https://example.org/a')
+    """
+    found: dict[str, None] = {}
+    for match in _WEB_LINK.finditer(text):
+        found.setdefault(match[0].rstrip(".,;:!?)]}>\"'…"))
+        if len(found) == most:
+            break
+    return tuple(found)
+
+
+_RESHARE = re.compile(r"^\s*(?:RT\s+@\w+:?\s*)+")
+_WEB_LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+_LINK = re.compile(r"https?://\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
+_HANDLE = re.compile(r"(?<!\w)@\w+(?:@\w+(?:[.-]\w+)*|(?:[.-]\w+)*\.(?:social|net|org|com)\b)?")
+"""@name, @name@host (Mastodon) and @name.bsky.social (Bluesky); an e-mail address is no handle."""
+
+_WHITE_SPACE = re.compile(r"\s+")
+_MARKED_WORD = re.compile(r"[\w\u0300-\u036f]+")
+"""Words with their combining marks, so that composing them later cannot join two words into one."""
+_LEET_WORD = re.compile(r"[\w\u0300-\u036f@$]+")
+_FIELD = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(.+)`$")
+
+_INVISIBLE = dict.fromkeys(
+    (
+        0x00AD,  # soft hyphen
+        0x034F,  # combining grapheme joiner
+        0x061C,  # Arabic letter mark
+        *(0x115F, 0x1160, 0x3164, 0xFFA0),  # Hangul fillers
+        *(0x17B4, 0x17B5),  # Khmer inherent vowels
+        *range(0x180B, 0x1810),  # Mongolian selectors
+        *range(0x200B, 0x2010),  # zero-width space, joiners, direction marks
+        *range(0x202A, 0x202F),  # bidirectional embeddings and overrides
+        *range(0x2060, 0x2070),  # word joiner, invisible operators, bidirectional isolates
+        *range(0xFE00, 0xFE10),  # variation selectors
+        0xFEFF,  # byte order mark
+        *range(0xFFF9, 0xFFFC),  # interlinear annotation
+        *range(0xE0000, 0xE0200),  # tags and further variation selectors
+        *(code for code in range(0x20) if chr(code) not in "\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"),
+        *(code for code in range(0x7F, 0xA0) if code != 0x85),  # control characters that are no white space
+    )
+)
+"""Characters that a reader does not see. Joiners go too: a joined emoji and its parts read alike here."""
+
+_LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕԁһԛԝӏАВЕКМНОРСТУХІЈЅԌԚԜӀ" + "αοικνρυχγΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijsdhqwlABEKMHOPCTYXIJSGQWl" + "aoikvpuxyABEZHIKMNOPTYX",
+)
+"""Cyrillic, then Greek letters that most typefaces draw like a Latin one."""
+
+_LEET = {"0": "o", "1": "il", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+_LEET_SIGNS = frozenset(_LEET)
+_LEAST_LEET_LETTERS = 2
+"""Shorter remainders (`m4`, `g7`, `4am`) are names and times."""
+_MOST_LEET_SIGNS = 5
+_KNOWN_WORD_ZIPF = 3.0
+"""Once in a million words: a decoded word must be at least that common to be believed."""
+
+
+def _without_look_alikes(match: re.Match[str]) -> str:
+    word = match[0]
+    if word.isascii():
+        return word
+    mapped = word.translate(_LOOK_ALIKES)
+    mixed = mapped != word and any("a" <= letter <= "z" for letter in word.lower())
+    return mapped if mixed and not any("\u0370" <= letter <= "\u052f" for letter in mapped) else word
+
+
+def _without_leet(match: re.Match[str]) -> str:
+    word = match[0]
+    if word.isalpha() or not _LEET_SIGNS.intersection(word):
+        return word
+    return _decoded_leet(word)
+
+
+@lru_cache(maxsize=4096)
+def _decoded_leet(word: str) -> str:
+    """Give the most common word that the signs may stand for, if it is known and the word as written is not."""
+    letters = sum(letter.isalpha() for letter in word)
+    signs = sum(letter in _LEET_SIGNS for letter in word)
+    if letters < _LEAST_LEET_LETTERS or signs > _MOST_LEET_SIGNS or letters + signs != len(word):
+        return word
+    readings = ["".join(letters) for letters in product(*(_LEET.get(letter, letter) for letter in word))]
+    best = max(readings, key=lambda reading: (zipf_frequency(reading, "en"), reading))
+    known = zipf_frequency(best, "en") >= _KNOWN_WORD_ZIPF > zipf_frequency(word, "en")
+    return best if known else word
+
+
+def _collapse(text: str) -> str:
+    return _WHITE_SPACE.sub(" ", text).strip()
+
+
+def _is_blank(text: str) -> bool:
+    return not text.translate(_INVISIBLE).strip()
+
+
+_POST = msgspec.json.Decoder(Post)
+_CLAIM = msgspec.json.Decoder(Claim)
+_FEEDBACK = msgspec.json.Decoder(Feedback)
+_CRISIS = msgspec.json.Decoder(Crisis)
+_DELETION = msgspec.json.Decoder(Deletion)
+
+
+def _decode(value: bytes, decoder: msgspec.json.Decoder[_Record]) -> _Record:
+    if len(value) > MAX_RECORD_BYTES:
+        raise BadRecord(WHOLE_RECORD, f"longer than {MAX_RECORD_BYTES} bytes")
+    try:
+        value.decode()  # msgspec leaves unknown fields unread, and what is stored as a dead letter must be text
+        record = decoder.decode(value)
+    except UnicodeDecodeError as error:
+        raise BadRecord(WHOLE_RECORD, f"not UTF-8 at byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise _bad_field(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise BadRecord(WHOLE_RECORD, f"not JSON: {error}") from None
+    except RecursionError:
+        raise BadRecord(WHOLE_RECORD, "nested too deeply") from None
+    version = getattr(record, "schema_version", SCHEMA_VERSION)
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise BadRecord("schema_version", f"this version reads 1 to {SCHEMA_VERSION}")
+    return record
+
+
+def _bad_field(error: str) -> BadRecord:
+    """Turn msgspec's "Expected `str`, got `int` - at `$.urls[1]`" into field and error."""
+    at = _FIELD.search(error)
+    path = at[1] if at else ""
+    error = error[: at.start()] if at else error
+    if missing := _MISSING.match(error):
+        return BadRecord(f"{path}.{missing[1]}" if path else missing[1], "missing")
+    return BadRecord(path or WHOLE_RECORD, error)
+
+
+def _check_text(post: Post) -> None:
+    if len(post.text.encode()) > MAX_TEXT_BYTES:
+        raise BadRecord("text", f"longer than {MAX_TEXT_BYTES} bytes")
+    # A reshare speaks by what it shares, a picture or a link by itself.
+    if _is_blank(post.text) and post.kind != "reshare" and not post.media and not post.urls:
+        raise BadRecord("text", "blank")
+
+
+def _latest(arrived_at_s: float | None, time: TimeParameters) -> float | None:
+    return None if arrived_at_s is None else arrived_at_s + time.future_s
+
+
+def _check_date(field: str, at: datetime, *, not_after_s: float | None) -> None:
+    at_s = at.timestamp()
+    if at_s < EARLIEST_S:
+        raise BadRecord(field, "before 1990")
+    if not_after_s is not None and at_s > not_after_s:
+        raise BadRecord(field, f"{at_s - not_after_s:.0f} s further ahead of its arrival than allowed")

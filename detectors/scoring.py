@@ -1,0 +1,179 @@
+"""Everything that a post's text alone can tell: vector, incitement with its indicators, stance.
+
+Texts are scored by their own words (`clean`), in plain form (`normalise`). Scores are kept by that form, so a
+reshare and a copied text cost a look-up: viral content is repeated content.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from msgspec import Struct
+
+from detectors import lexical, vectors
+from detectors.embedding import MICRO_BATCH, Encoder, TextCache, embed
+from detectors.entries import ClaimEntry, Indicator, Origin, ScoredPost, Vector
+from detectors.incitement import IncitementHead, IncitementWeights, indicators
+from detectors.lexical import LexicalChannel, language_of
+from detectors.posts import clean, links_in, normalise
+from detectors.records import Claim, Post, Stance
+from detectors.stance import stance_of
+
+Timed = Callable[[str], AbstractContextManager[object]]
+"""Opens a span that lasts as long as the named stage of scoring; the shell knows what time it is."""
+
+STAGES = ("normalise", "embed", "lexical", "heads")
+"""Names that a `Timed` is called with."""
+
+
+class ScoringWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Weights of all heads."""
+
+    incitement: IncitementWeights
+
+
+class TextScores(Struct, frozen=True, kw_only=True):
+    """What a text says, whoever posts it. Of an empty text: no vector, no score, a comment."""
+
+    vector: Vector | None = None
+    incitement: float = 0.0
+    """Calibrated probability that it incites, 0 to 1."""
+    indicators: tuple[Indicator, ...] = ()
+    stance: Stance = Stance(comment=1.0)
+    """As a post of its own."""
+    stance_as_reply: Stance = Stance(comment=1.0)
+
+
+NOTHING_SAID = TextScores()
+"""Scores of a text without words of its own."""
+
+
+class Scorer:
+    """Scores posts and claims with one encoder; remembers the scores of the last `cache_texts` texts.
+
+    Parameters
+    ----------
+    timed : receives the name of each stage of `STAGES` as it runs.
+    micro_batch : texts that the encoder sees at once.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        weights: ScoringWeights,
+        *,
+        cache_texts: int,
+        timed: Timed = nullcontext,
+        micro_batch: int = MICRO_BATCH,
+    ) -> None:
+        self._encoder = encoder
+        self._head = IncitementHead(weights.incitement, encoder.space)
+        self._lexical = LexicalChannel()
+        self._timed = timed
+        self._micro_batch = micro_batch
+        self.cache: TextCache[TextScores] = TextCache(cache_texts)
+        """Its `hits` and `misses` say how much was repeated."""
+
+    @property
+    def space(self) -> str:
+        """Name of the embedding space of all vectors that this scorer makes."""
+        return space_of(self._encoder.space)
+
+    def score(self, items: Sequence[tuple[Post, Origin, float]]) -> list[ScoredPost]:
+        """Score posts, each with its origin and the speed of its source, in order.
+
+        A post whose arrival nobody stamped (`ingested_at`) counts as ingested when it was created.
+        """
+        scores = self._scores([(post.text, language_of(post.lang)) for post, _, _ in items])
+        return [
+            _scored_post(post, origin, speed, scored)
+            for (post, origin, speed), scored in zip(items, scores, strict=True)
+        ]
+
+    def score_texts(self, texts: Sequence[str], *, lang: str | None = None) -> list[TextScores]:
+        """Score bare texts of one language, in order."""
+        return self._scores([(text, language_of(lang)) for text in texts])
+
+    def claim_entry(self, claim: Claim | None, claim_id: str, origin: Origin) -> ClaimEntry:
+        """A fact-check with the vectors of claim and title; without a claim, its withdrawal."""
+        if claim is None:
+            return ClaimEntry(origin=origin, claim_id=claim_id)
+        said, title = self.score_texts([claim.claim_reviewed, claim.name or ""])
+        return ClaimEntry(origin=origin, claim_id=claim_id, claim=claim, vector=said.vector, title_vector=title.vector)
+
+    def _scores(self, items: Sequence[tuple[str, str]]) -> list[TextScores]:
+        """Scores of (text, language), in order; each distinct text that is not remembered is scored once."""
+        with self._timed("normalise"):
+            plain = [(normalise(clean(text)), language) for text, language in items]
+        known: dict[tuple[str, str], TextScores] = {}
+        new: list[tuple[str, str]] = []
+        for text, language in dict.fromkeys(plain):
+            remembered = self.cache.get(_cache_key(text, language)) if text else NOTHING_SAID
+            if remembered is None:
+                new.append((text, language))
+            else:
+                known[text, language] = remembered
+        for key, scores in zip(new, self._fresh(new), strict=True):
+            self.cache.put(_cache_key(*key), scores)
+            known[key] = scores
+        return [known[key] for key in plain]
+
+    def _fresh(self, items: Sequence[tuple[str, str]]) -> Iterable[TextScores]:
+        if not items:
+            return []
+        texts = [text for text, _ in items]
+        with self._timed("embed"):
+            dense = embed(self._encoder, texts, micro_batch=self._micro_batch)
+        with self._timed("lexical"):
+            words = self._lexical.vectors(texts, [language for _, language in items])
+        with self._timed("heads"):
+            probabilities = self._head.probabilities(texts, dense)
+            return [
+                TextScores(
+                    vector=vectors.quantise(dense[i], words[i], self.space),
+                    incitement=float(probabilities[i]),
+                    indicators=indicators(text),
+                    stance=stance_of(text, is_reply=False),
+                    stance_as_reply=stance_of(text, is_reply=True),
+                )
+                for i, text in enumerate(texts)
+            ]
+
+
+def space_of(encoder_space: str) -> str:
+    """Name of the embedding space of an encoder together with the lexical channel.
+
+    >>> space_of("all-MiniLM-L6-v2@53aa5117")
+    'all-MiniLM-L6-v2@53aa5117+words256'
+    """
+    return f"{encoder_space}+{lexical.SPACE}"
+
+
+def _scored_post(post: Post, origin: Origin, speed: float, scores: TextScores) -> ScoredPost:
+    created_at_s = post.created_at.timestamp()
+    return ScoredPost(
+        origin=origin,
+        post_id=post.post_id,
+        platform=post.platform,
+        created_at_s=created_at_s,
+        author_id=post.author_id,
+        text=post.text,
+        kind=post.kind,
+        parent_id=post.parent_id,
+        root_id=post.root_id,
+        lang=post.lang,
+        followers=post.followers,
+        urls=post.urls or links_in(post.text),
+        media=post.media,
+        community=post.community,
+        place=post.place,
+        ingested_at_s=created_at_s if post.ingested_at is None else post.ingested_at.timestamp(),
+        speed=speed,
+        vector=scores.vector,
+        incitement=scores.incitement,
+        indicators=scores.indicators,
+        stance=scores.stance_as_reply if post.kind == "reply" else scores.stance,
+    )
+
+
+def _cache_key(text: str, language: str) -> str:
+    return f"{language} {text}"
