@@ -266,7 +266,7 @@ class Tally(Struct, array_like=True):
         """Distinct authors, late posts included; exact below `AUTHORS_KEPT`."""
         if len(self.authors) < AUTHORS_KEPT:
             return len(self.authors)
-        return round((AUTHORS_KEPT - 1) * KEYS / max(self.authors[-1], 1))
+        return min(self.posts, round((AUTHORS_KEPT - 1) * KEYS / max(self.authors[-1], 1)))
 
     def stance_shares(self) -> Stance:
         """Shares of the posts that say something; all zero while none does."""
