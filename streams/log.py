@@ -34,6 +34,8 @@ def set_up(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # The client library reports each attempt to connect as an error; what comes of them, our own errors say.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("streams").setLevel(settings.log_level)
 
 

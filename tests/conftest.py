@@ -1,0 +1,72 @@
+"""Fixtures for everyone: settings against a broker that is really there."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams import apache_kafka, embedded_broker
+from streams.errors import EmberwatchError
+from streams.settings import Settings, load_settings
+
+_numbers = itertools.count(1)
+
+
+def _settings(tmp_path: Path) -> Settings:
+    """Settings of one test: topics and groups of its own, the hash model, free ports, a folder of its own."""
+    return load_settings(
+        {
+            "EMBERWATCH_TOPIC_PREFIX": f"test-{os.getpid()}-{next(_numbers)}.",
+            "EMBERWATCH_MODEL": "hash",
+            "EMBERWATCH_HASH_SALT": "salt of the tests",
+            "EMBERWATCH_METRICS_PORT": "0",
+            "EMBERWATCH_CONSOLE_PORT": "0",
+            "EMBERWATCH_DATA_DIR": str(tmp_path / "data"),
+        }
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings without a broker behind them."""
+    return _settings(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def embedded_address() -> Iterator[str]:
+    try:
+        with embedded_broker.embedded_broker() as address:
+            yield address
+    except EmberwatchError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    if reason := apache_kafka.missing():
+        pytest.skip(reason)
+    with apache_kafka.apache_kafka() as address:
+        yield address
+
+
+@pytest.fixture
+def broker(embedded_address: str, tmp_path: Path) -> Settings:
+    """Settings against the embedded broker; the topics are not made yet (`topics.create(broker)`)."""
+    return embedded_broker.settings_for(_settings(tmp_path), embedded_address)
+
+
+@pytest.fixture
+def kafka(kafka_address: str, tmp_path: Path) -> Settings:
+    """Settings against Apache Kafka; the topics are not made yet (`topics.create(kafka)`)."""
+    return apache_kafka.settings_for(_settings(tmp_path), kafka_address)
+
+
+@pytest.fixture(
+    params=[pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.kafka)]
+)
+def each_broker(request: pytest.FixtureRequest) -> Settings:
+    """Settings against the embedded broker, then against Apache Kafka."""
+    given: Settings = request.getfixturevalue({"embedded": "broker", "apache": "kafka"}[request.param])
+    return given
