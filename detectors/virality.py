@@ -73,7 +73,7 @@ BASELINE_CLIP = 3.0
 """A closed bucket counts for at most so many times the level before it: a burst does not become the baseline."""
 
 
-class Mark(Struct, frozen=True, kw_only=True):
+class Mark(Struct, frozen=True, kw_only=True, gc=False):
     """What one post adds to a tally; a deletion takes the same away."""
 
     at_s: float

@@ -1,0 +1,321 @@
+"""Sentences that people read: why now, for which reasons, and the whole evidence of an alert.
+
+Nothing here decides anything. "Viral" is never worded as "false", and neither is "contested" or "unverified"; no
+text of a post and nothing about its author is quoted.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from detectors.alerts import Case, Facts, Judgement
+from detectors.records import Alert, Counts, Growth, MatchedClaim, Narrative, Reason, Stance, TimelineBucket
+
+CLAIM_LENGTH = 200
+"""Characters of a claim that are quoted."""
+
+WIDTH = 60
+"""Columns of the timeline."""
+
+BARS = " ▁▂▃▄▅▆▇█"
+
+INDICATOR_NOTE: Final = (
+    "An indicator for people to judge, not a finding. It says nothing about any single author, and decides nothing."
+)
+
+VIRAL_NOTE: Final = "Viral says how fast it spreads. It does not say whether it is true."
+
+EXEMPLAR_WORDS = {
+    "earliest": "the earliest",
+    "most_shared": "the most shared",
+    "most_central": "closest to what all of them say",
+    "dissenting": "asks or denies",
+    "indicator": "shows the indicator",
+}
+
+
+def why_now(counts: Counts, growth: Growth) -> str:
+    """Say in one line why to look now.
+
+    >>> counts = Counts(posts=52, authors=40, reshares=30, replies=2, late=0, window_s=600, window_posts=37,
+    ...                 window_authors=29)
+    >>> growth = Growth(state="bursting", velocity_per_s=0.06, expected=2.1, basis="narratives_of_this_age",
+    ...                 burst_z=12.0, doubling_time_s=240.0)
+    >>> why_now(counts, growth)
+    '37 posts by 29 accounts in 10 minutes; 2.1 is typical for narratives of this age; doubled in the last 4 minutes'
+    """
+    posts, accounts = _plural(counts.window_posts, "post"), _plural(counts.window_authors, "account")
+    parts = [f"{posts} by {accounts} in {duration(counts.window_s)}"]
+    if growth.state == "insufficient_data":
+        parts.append("too little yet to say whether that is unusual")
+    elif growth.basis == "own_history":
+        parts.append(f"{_number(growth.expected)} were expected from its own history")
+    else:
+        parts.append(f"{_number(growth.expected)} is typical for narratives of this age")
+    if growth.doubling_time_s is not None and growth.state != "falling":
+        parts.append(f"doubled in the last {duration(growth.doubling_time_s)}")
+    if growth.state == "falling":
+        parts.append("less than half of what it was one window ago")
+    return "; ".join(parts)
+
+
+def reasons(
+    facts: Facts,
+    judgement: Judgement | None = None,
+    case: Case | None = None,
+    *,
+    share_of_stream: float | None = None,
+) -> tuple[Reason, ...]:
+    """Give every fact that holds as a reason: what was measured, from where on it counts, and both in words."""
+    return (*_growth_reasons(facts, share_of_stream), *_harm_reasons(facts), *_case_reasons(judgement, case))
+
+
+def verdict(facts: Facts) -> str:
+    """What fact-checks say of the narrative, in words; without one it is unverified, which is not false."""
+    verdicts = {claim.verdict for claim in facts.claims}
+    if {"false", "true"} <= verdicts:
+        return "fact-checks disagree"
+    for word, sentence in (
+        ("false", "contradicted by a fact-check"),
+        ("true", "supported by a fact-check"),
+        ("mixed", "rated partly true by a fact-check"),
+        ("unknown", "fact-checked, rating unknown"),
+    ):
+        if word in verdicts:
+            return sentence
+    return "unverified"
+
+
+def explain(alert: Alert, narrative: Narrative | None = None) -> str:
+    """Lay out the evidence of an alert as plain text, for a person who has to judge it.
+
+    With the narrative its present state and timeline are added. Posts are named by id only; their texts are for
+    readers with access to `narratives`.
+    """
+    return (
+        "\n".join((*_head(alert), *_why(alert), *_evidence(alert), *_present(narrative), *_small_print(alert))) + "\n"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it.
+
+    >>> duration(90), duration(600), duration(5400), duration(200000)
+    ('90 seconds', '10 minutes', '1.5 hours', '2.3 days')
+    """
+    for unit_s, unit, least in ((86400, "day", 2 * 86400), (3600, "hour", 5400), (60, "minute", 120)):
+        if seconds >= least:
+            return _plural(_short(seconds / unit_s), unit)
+    return _plural(_short(seconds), "second") if seconds != 60 else "1 minute"
+
+
+def _growth_reasons(facts: Facts, share_of_stream: float | None) -> Iterator[Reason]:
+    counts, growth = facts.counts, facts.growth
+    yield Reason(
+        signal="burst" if growth.state == "bursting" else "growth",
+        measured=float(counts.window_posts),
+        expected=growth.expected,
+        words=why_now(counts, growth),
+    )
+    if share_of_stream is not None:
+        yield Reason(
+            signal="share_of_stream",
+            measured=round(share_of_stream, 4),
+            words=f"{_percent(share_of_stream)} of all posts seen in {duration(counts.window_s)}",
+        )
+
+
+def _harm_reasons(facts: Facts) -> Iterator[Reason]:
+    falsehood, incitement = facts.falsehood, facts.incitement
+    for claim in facts.claims[:3]:
+        yield Reason(
+            signal=f"claim_rated_{claim.verdict}" if claim.verdict in {"false", "true"} else "claim_matched",
+            measured=claim.probability,
+            expected=falsehood.match_probability,
+            words=f"repeats {claim_words(claim)}",
+        )
+    if facts.contested:
+        yield Reason(
+            signal="contested",
+            measured=facts.doubting_share,
+            expected=falsehood.contested_share,
+            words=f"{_plural(facts.doubting_posts, 'post')} ({_percent(facts.doubting_share)} of those with own words)"
+            " ask whether it is true, or deny it; contested does not mean false",
+        )
+    if facts.correction_led:
+        yield Reason(
+            signal="correction_led",
+            measured=facts.correction_share,
+            expected=falsehood.denial_led_share,
+            words=f"{_percent(facts.correction_share)} of the present growth is denial and report",
+        )
+    if facts.incites:
+        yield Reason(
+            signal="incites",
+            measured=facts.inciting_share,
+            expected=incitement.share,
+            words=f"{_plural(facts.inciting_posts, 'post')} ({_percent(facts.inciting_share)}) read as incitement"
+            f" (a share from {_percent(incitement.share)} counts)",
+        )
+    if facts.call_names_place_and_time:
+        yield Reason(
+            signal="call_names_place_and_time",
+            measured=float(facts.calls),
+            words=f"{_plural(facts.calls, 'post')} of these call to act and name a place and a time",
+        )
+
+
+def _case_reasons(judgement: Judgement | None, case: Case | None) -> Iterator[Reason]:
+    if judgement is not None:
+        names = ", ".join(f"“{name}”" for name in judgement.rules)
+        yield Reason(signal="policy", measured=float(len(judgement.rules)), words=f"rules that hold: {names}")
+    if case is None:
+        return
+    if case.demoted:
+        yield Reason(
+            signal="page_budget",
+            measured=1.0,
+            words="would page by the policy; sent as notice, because the pages of this hour are spent",
+        )
+    if case.escalated_by is not None:
+        yield Reason(signal="escalated", measured=1.0, words=f"escalated by {case.escalated_by}")
+    if case.suppressed:
+        yield Reason(
+            signal="suppressed",
+            measured=float(case.suppressed),
+            words=f"{_plural(case.suppressed, 'update')} held back by snooze or mute",
+        )
+
+
+def claim_words(claim: MatchedClaim) -> str:
+    """Quote a matched claim with who rated it how, and how sure the match is."""
+    who = claim.publisher or "a fact-checker"
+    rated = f"rated “{claim.rating}” by {who}" if claim.rating else f"fact-checked by {who}, rating unknown"
+    text = claim.claim if len(claim.claim) <= CLAIM_LENGTH else claim.claim[: CLAIM_LENGTH - 1].rstrip() + "…"
+    return f"a claim {rated}: “{text}” (probability of the match {claim.probability:.2f})"
+
+
+def _head(alert: Alert) -> Iterator[str]:
+    kinds = ", ".join(kind.replace("_", " ") for kind in alert.kinds)
+    yield f"Alert {alert.alert_id}, revision {alert.revision}: {alert.severity}, {alert.transition}"
+    yield f"  “{alert.label}”"
+    yield f"  Kinds: {kinds}. Verdict: {alert.verdict}."
+    yield f"  {INDICATOR_NOTE}"
+    yield f"  {VIRAL_NOTE}"
+    if alert.handling.contains_named_person:
+        yield "  It names a private person: pass it on only to those who need it."
+    yield ""
+
+
+def _why(alert: Alert) -> Iterator[str]:
+    yield "Why"
+    for reason in alert.reasons:
+        yield f"  - {reason.words}"
+    if not alert.reasons:
+        yield f"  - {why_now(alert.counts, alert.growth)}"
+    yield ""
+
+
+def _evidence(alert: Alert) -> Iterator[str]:
+    counts = alert.counts
+    yield "Evidence"
+    yield (
+        f"  {_plural(counts.posts, 'post')} by {_plural(counts.authors, 'account')} in all: "
+        f"{_plural(counts.reshares, 'reshare')}, {_plural(counts.replies, 'reply', 'replies')}, {counts.late} late"
+    )
+    yield f"  First seen {_time(alert.first_seen)}, alert since {_time(alert.detected_at)}"
+    yield f"  Attitude of the posts: {_stance(alert.stance)}"
+    for words, names in (
+        ("Platforms", alert.spread.platforms),
+        ("Languages", alert.spread.languages),
+        ("Communities", alert.spread.communities),
+    ):
+        if names:
+            yield f"  {words}: " + ", ".join(f"{name} {posts:,}" for name, posts in names.items())
+    for claim in alert.matched_claims:
+        yield f"  Matches {claim_words(claim)}"
+        yield f"    {claim.url or claim.claim_id}"
+    if alert.exemplars:
+        yield "  Posts to read (texts are in the console):"
+        for exemplar in alert.exemplars:
+            yield f"    {exemplar.post_id}: {EXEMPLAR_WORDS[exemplar.why]}"
+    yield ""
+
+
+def _present(narrative: Narrative | None) -> Iterator[str]:
+    if narrative is None:
+        return
+    yield f"Narrative {narrative.narrative_id}, {narrative.state}"
+    if narrative.merged_into is not None:
+        yield f"  Merged into {narrative.merged_into}"
+    yield f"  Now: {narrative.why_now}"
+    wordings = _plural(narrative.micro_clusters, "wording")
+    yield f"  {wordings}; last post {_time(narrative.last_seen)}"
+    if narrative.timeline:
+        yield f"  Posts over time, from {_time(narrative.timeline[0].at)} to {_time(narrative.timeline[-1].at)}:"
+        yield f"  {_bars(narrative.timeline)}"
+    yield ""
+
+
+def _small_print(alert: Alert) -> Iterator[str]:
+    health, review = alert.data_health, alert.review
+    by = f" by {review.by}" if review.by else ""
+    outcome = f"; outcome: {review.outcome}" if review.outcome else ""
+    yield f"Review: {review.state}{by}{outcome}"
+    if review.note:
+        yield f"  Note: {review.note}"
+    yield (
+        f"Data: complete up to {_time(health.watermark_at)}; {_percent(health.late_ratio)} of the posts came late; "
+        f"{_plural(health.silent_partitions, 'silent partition')}"
+    )
+    yield f"Made with model {alert.model}, configuration {alert.config_hash}"
+    yield f"Kept until {_time(alert.handling.retain_until)}"
+
+
+def _stance(stance: Stance) -> str:
+    words = (
+        ("support", stance.support),
+        ("denial", stance.deny),
+        ("question", stance.query),
+        ("report", stance.report),
+        ("comment", stance.comment),
+    )
+    return ", ".join(f"{word} {_percent(share)}" for word, share in words)
+
+
+def _bars(timeline: Sequence[TimelineBucket]) -> str:
+    """Draw posts per bucket in at most `WIDTH` columns, neighbours added up."""
+    per_column = -(-len(timeline) // WIDTH)
+    columns = [
+        sum(bucket.posts for bucket in timeline[start : start + per_column])
+        for start in range(0, len(timeline), per_column)
+    ]
+    most = max(*columns, 1)
+    return "".join(BARS[-(-posts * (len(BARS) - 1) // most)] for posts in columns) + f"  at most {most:,} a column"
+
+
+def _printable(line: str) -> str:
+    """Blank what a terminal might obey: labels and notes come from strangers."""
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _plural(count: float, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _number(value: float) -> str:
+    return f"{_short(value):,}"
+
+
+def _short(value: float) -> float:
+    """One decimal below ten, none above, and none where it would be zero."""
+    rounded = round(value, 1) if value < 10 else round(value)
+    return int(rounded) if rounded == int(rounded) else rounded
