@@ -24,7 +24,9 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Share of the squared length that the lexical channel has in the joint vector (equal weight: benchmarks, task N)."""
     micro_similarity: Ratio = 0.50
     """Least joint cosine between a post and its micro-cluster's centroid."""
-    event_similarity: Ratio = 0.30
+    narrative_similarity: Ratio = 0.50
+    """Least joint cosine between a micro-cluster and its narrative's centroid: HDBSCAN alone pairs whatever is left."""
+    event_similarity: Ratio = 0.25
     """Least mean joint cosine (average link) at which narratives belong to one event."""
     recluster_changes: Count = 32
     """New micro-clusters after which HDBSCAN runs again (or a tenth of the live ones, whichever is more)."""
@@ -177,6 +179,8 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Hash of the scoring weights; set by the shell."""
     code_version: str = ""
     """Version of this project; set by the shell."""
+    source_partitions: Count = 1
+    """Partitions of `posts`; the watermark waits until each was heard of. Set by the shell."""
     shards: Count = 1
     epoch: int = 1
 

@@ -1,0 +1,357 @@
+"""From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from detectors.alerts import (
+    Case,
+    Facts,
+    Judgement,
+    Transition,
+    advance,
+    apply_feedback,
+    elder,
+    establish,
+    expire,
+    judge,
+    merge_cases,
+    new_case,
+)
+from detectors.event_time import BEGINNING_S
+from detectors.falsehood import matched_claim
+from detectors.labels import label_of
+from detectors.narratives import Change, NarrativeState
+from detectors.policy import config_hash
+from detectors.records import (
+    Alert,
+    DataHealth,
+    Exemplar,
+    Feedback,
+    Handling,
+    MatchedClaim,
+    Narrative,
+    NarrativeChange,
+    NarrativeExemplar,
+)
+from detectors.virality import Tally, assess, could_burst, counts, timeline
+from detectors.words import reasons, verdict, why_now
+
+if TYPE_CHECKING:
+    from detectors.monitor import MonitorState
+
+LEAST_PUBLISHED = 5
+"""Posts from which a narrative is published though it has no alert."""
+
+MICROS_MATCHED = 3
+"""Largest micro-clusters whose wording is matched with claims."""
+
+CLAIMS_SHOWN = 3
+
+ASSESSED_SHARE = 50
+"""A narrative is assessed again when it has grown by one post in so many: growth of 2 % changes no judgement."""
+
+
+class Assessor:
+    """Looks at narratives of one state, moves their cases and writes what is to be published."""
+
+    def __init__(self, state: "MonitorState") -> None:
+        self._state = state
+        self._core = state.core
+        self._configuration = state.core.configuration
+
+    def posted(self, narrative: NarrativeState) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Assess a narrative that has one more post, if the floors allow that it is worth it."""
+        case = self._core.cases.get(narrative.narrative_id)
+        now_s = narrative.tally.last_at_s
+        if case is None and not could_burst(narrative.tally, now_s, self._configuration.virality):
+            return
+        if narrative.tally.posts - narrative.assessed_at_posts < narrative.assessed_at_posts // ASSESSED_SHARE:
+            return
+        if narrative.tally.posts >= 2 * narrative.matched_at_posts:
+            self._match_claims(narrative)
+        yield from self._assess(narrative, case, now_s)
+
+    def grouped(self, changes: list[Change]) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Let cases follow their narratives through merges and deaths."""
+        for change in changes:
+            if change.gone is not None and change.gone.sent_posts:
+                yield self._ended(change, change.gone)
+            if change.gone is None or change.gone.sent_posts:
+                yield self._change(change.change, change.narrative_id, change.other_id, change.posts)
+            case = self._core.cases.pop(change.narrative_id, None) if change.gone is not None else None
+            if case is None:
+                continue
+            if change.change == "merge" and change.other_id is not None:
+                yield from self._merge_into(change.other_id, case, change.gone)
+            elif case.is_live():
+                transition = expire(
+                    case,
+                    case.news_at_s + self._configuration.life_cycle.cleared_after_s,
+                    0,
+                    self._configuration.life_cycle,
+                )
+                if transition is not None and change.gone is not None:
+                    yield self._alert(change.gone, case, transition, None)
+
+    def time_passed(self, now_s: float) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Let time alone move cases, match late claims, and publish narratives that have changed."""
+        for narrative_id, case in list(self._core.cases.items()):
+            narrative = self._state.narratives.narratives.get(narrative_id)
+            if narrative is None or not case.is_live():
+                continue
+            if narrative.matched_at_claims != self._core.claims_version:
+                self._match_claims(narrative)
+                yield from self._assess(narrative, case, max(now_s, narrative.tally.last_at_s))
+            window_posts = narrative.tally.window(now_s, self._configuration.virality.window_s)[0]
+            transition = expire(case, now_s, window_posts, self._configuration.life_cycle)
+            if transition is not None:
+                yield from self._published(narrative, case, transition, None)
+        yield from self._changed_narratives()
+        self._drop_cases()
+
+    def feedback(self, feedback: Feedback) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Apply a person's word; a word on something that is not known (any more) is counted."""
+        case = self._case_of(feedback)
+        narrative = self._state.narratives.narratives.get(case.narrative_id) if case else None
+        if case is None or narrative is None:
+            self._state.leave_out("feedback_on_unknown")
+            return
+        now_s = self._core.time.greatest_at_s
+        transition = apply_feedback(case, feedback, now_s, narrative.tally.posts)
+        if feedback.word == "link_claim":
+            self._match_claims(narrative)
+        if transition is not None:
+            yield from self._published(narrative, case, transition, None)
+        into = self._by_alert_id(feedback.into_alert_id) if feedback.word == "merge" else None
+        if into is not None and into is not case:
+            yield from self._merge_cases(into, case, narrative)
+
+    def _case_of(self, feedback: Feedback) -> Case | None:
+        """Return the case that is meant; a word on a narrative without one starts it, so that a mute is kept."""
+        if feedback.alert_id is not None:
+            return self._by_alert_id(feedback.alert_id)
+        narrative_id = feedback.narrative_id or ""
+        if narrative_id in self._state.narratives.narratives:
+            return self._core.cases.setdefault(narrative_id, new_case(narrative_id))
+        return None
+
+    def _by_alert_id(self, alert_id: str | None) -> Case | None:
+        return next((case for case in self._core.cases.values() if case.alert_id == alert_id), None)
+
+    def _assess(
+        self, narrative: NarrativeState, case: Case | None, now_s: float
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        narrative.assessed_at_posts = narrative.tally.posts
+        facts = self._facts(narrative, case, now_s)
+        judgement = judge(self._configuration.rules, facts)
+        if case is None:
+            if judgement is None:
+                return
+            case = self._core.cases[narrative.narrative_id] = new_case(narrative.narrative_id)
+        transition = advance(
+            case, judgement, facts.growth, facts.counts, now_s, self._configuration.life_cycle, self._core.budget
+        )
+        if transition is not None:
+            yield from self._published(narrative, case, transition, judgement)
+
+    def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Facts:
+        growth = assess(narrative.tally, now_s, self._core.population, self._configuration.virality)
+        counted = counts(narrative.tally, now_s, self._configuration.virality)
+        return establish(narrative.tally, growth, counted, narrative.matches, now_s, self._configuration, case=case)
+
+    def _match_claims(self, narrative: NarrativeState) -> None:
+        """Find the claims that the wordings of a narrative repeat; the surest match of each claim counts."""
+        narrative.matched_at_posts = narrative.tally.posts
+        narrative.matched_at_claims = self._core.claims_version
+        micros = sorted(self._state.narratives.live_members(narrative), key=lambda one: (-one.tally.posts, one.row))
+        best: dict[str, MatchedClaim] = {}
+        for micro in micros[:MICROS_MATCHED]:
+            if "earliest" not in micro.shown:
+                continue
+            for match in self._state.claims.best(micro.shown["earliest"].text, micro.vector, k=CLAIMS_SHOWN):
+                entry = self._state.claims.entry(match.claim_id)
+                known = best.get(match.claim_id)
+                if entry is not None and (known is None or match.probability > known.probability):
+                    best[match.claim_id] = matched_claim(entry, match)
+        ranked = sorted(best.values(), key=lambda claim: (-claim.probability, claim.claim_id))
+        narrative.matches = tuple(ranked[:CLAIMS_SHOWN])
+
+    def _merge_into(
+        self, narrative_id: str, case: Case, gone: NarrativeState | None
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Let the case of a narrative that was absorbed go on with the one that absorbed it."""
+        into = self._core.cases.get(narrative_id)
+        if into is None:
+            case.narrative_id = narrative_id
+            self._core.cases[narrative_id] = case
+        elif gone is not None:
+            yield from self._merge_cases(into, case, gone)
+
+    def _merge_cases(
+        self, one: Case, other: Case, narrative_of_other: NarrativeState
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        narrative_id = one.narrative_id
+        narrative = self._state.narratives.narratives[narrative_id]
+        winner, loser = elder(one, other)
+        sent_of_winner, sent_of_loser = merge_cases(winner, loser, self._core.time.greatest_at_s)
+        if sent_of_loser is not None:
+            yield self._alert(narrative_of_other if loser is other else narrative, loser, sent_of_loser, None)
+        self._core.cases.pop(other.narrative_id, None)
+        winner.narrative_id = narrative_id
+        self._core.cases[narrative_id] = winner
+        if sent_of_winner is not None:
+            yield from self._published(narrative, winner, sent_of_winner, None)
+
+    def _changed_narratives(self) -> Iterator[Narrative | NarrativeChange]:
+        for narrative in self._state.narratives.narratives.values():
+            posts = narrative.tally.posts
+            if posts < LEAST_PUBLISHED or posts == narrative.sent_posts:
+                continue
+            case = self._core.cases.get(narrative.narrative_id)
+            if posts >= 2 * narrative.sent_posts or (case is not None and case.is_live()):
+                yield from self._narrative_records(narrative, case)
+
+    def _published(
+        self, narrative: NarrativeState, case: Case, transition: Transition, judgement: Judgement | None
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        yield self._alert(narrative, case, transition, judgement)
+        yield from self._narrative_records(narrative, case)
+
+    def _narrative_records(self, narrative: NarrativeState, case: Case | None) -> Iterator[Narrative | NarrativeChange]:
+        if not narrative.sent_posts:
+            yield self._change("birth", narrative.narrative_id, None, narrative.tally.posts)
+        narrative.sent_posts = narrative.tally.posts
+        yield self._narrative(narrative, case, "live", None)
+
+    def _alert(
+        self, narrative: NarrativeState, case: Case, transition: Transition, judgement: Judgement | None
+    ) -> Alert:
+        now_s = max(narrative.tally.last_at_s, case.changed_at_s)
+        facts = self._facts(narrative, case, now_s)
+        shown = self._state.narratives.exemplars(narrative)
+        retain_until_s = case.changed_at_s + self._configuration.life_cycle.retain_s
+        return Alert(
+            alert_id=case.alert_id,
+            revision=transition.revision,
+            epoch=self._configuration.epoch,
+            transition=transition.transition,
+            narrative_id=narrative.narrative_id,
+            event_id=narrative.event_id,
+            severity=transition.severity,
+            kinds=transition.kinds,
+            reasons=reasons(facts, judgement, case),
+            counts=facts.counts,
+            growth=facts.growth,
+            forecast=None,
+            stance=narrative.tally.stance_shares(),
+            matched_claims=facts.claims,
+            verdict=verdict(facts),
+            coordination=None,
+            spread=narrative.tally.spread(),
+            exemplars=tuple(Exemplar(post_id=one.post_id, why=why) for why, one in shown.items()),
+            label=self._label(narrative),
+            merged_into=case.merged_into,
+            data_health=self._data_health(narrative.tally),
+            model=self._configuration.embedding_space,
+            config_hash=config_hash(self._configuration),
+            first_seen=_at(narrative.tally.first_at_s),
+            detected_at=_at(case.opened_at_s),
+            changed_at=_at(case.changed_at_s),
+            review=case.review(),
+            handling=Handling(
+                contains_named_person="named_person" in transition.kinds, retain_until=_at(retain_until_s)
+            ),
+        )
+
+    def _narrative(
+        self,
+        narrative: NarrativeState,
+        case: Case | None,
+        state: Literal["live", "merged", "dead"],
+        merged_into: str | None,
+    ) -> Narrative:
+        facts = self._facts(narrative, case, narrative.tally.last_at_s)
+        bucket_s, buckets = timeline(narrative.tally, facts.growth, self._configuration.virality.window_s)
+        shown = self._state.narratives.exemplars(narrative) if state == "live" else {}
+        return Narrative(
+            narrative_id=narrative.narrative_id,
+            event_id=narrative.event_id,
+            label=self._label(narrative),
+            state=state,
+            merged_into=merged_into,
+            micro_clusters=len(narrative.members),
+            counts=facts.counts,
+            growth=facts.growth,
+            stance=narrative.tally.stance_shares(),
+            verdict=verdict(facts),
+            matched_claims=facts.claims,
+            incitement_share=facts.inciting_share,
+            exemplars=tuple(
+                NarrativeExemplar(
+                    post_id=one.post_id,
+                    why=why,
+                    text=one.text,
+                    platform=one.platform,
+                    created_at=_at(one.at_s),
+                    indicators=one.indicators,
+                )
+                for why, one in shown.items()
+            ),
+            timeline_bucket_s=bucket_s,
+            timeline=buckets,
+            spread=narrative.tally.spread(),
+            first_seen=_at(narrative.tally.first_at_s),
+            last_seen=_at(narrative.tally.last_at_s),
+            alert_id=case.alert_id if case and case.revision else None,
+            why_now=why_now(facts.counts, facts.growth),
+        )
+
+    def _ended(self, change: Change, gone: NarrativeState) -> Narrative:
+        """Write the last word on a narrative: what it merged into, or that it died; its texts are gone."""
+        case = self._core.cases.get(gone.narrative_id)
+        return self._narrative(gone, case, "merged" if change.change == "merge" else "dead", change.other_id)
+
+    def _change(
+        self, change: Literal["birth", "merge", "split", "death"], narrative_id: str, other_id: str | None, posts: int
+    ) -> NarrativeChange:
+        return NarrativeChange(
+            change=change,
+            narrative_id=narrative_id,
+            other_id=other_id,
+            posts=posts,
+            at=_at(self._core.time.greatest_at_s),
+        )
+
+    def _label(self, narrative: NarrativeState) -> str:
+        """Name a narrative by the wordings of its largest micro-clusters."""
+        micros = [micro for micro in self._state.narratives.live_members(narrative) if "earliest" in micro.shown]
+        micros.sort(key=lambda one: (-one.tally.posts, one.row))
+        language = max(narrative.tally.languages, key=lambda lang: narrative.tally.languages[lang], default=None)
+        return label_of([micro.shown["earliest"].text for micro in micros[:5]], language)
+
+    def _data_health(self, tally: Tally) -> DataHealth:
+        time = self._core.time
+        watermark_at_s = time.watermark_at_s if time.watermark_at_s > BEGINNING_S else time.greatest_at_s
+        return DataHealth(
+            watermark_at=_at(watermark_at_s),
+            behind_s=round(time.greatest_at_s - watermark_at_s, 3),
+            late_ratio=round(tally.late / max(1, tally.posts), 4),
+            silent_partitions=sum(one.idle for one in time.partitions.values()),
+        )
+
+    def _drop_cases(self) -> None:
+        """Forget closed cases past the cap, the longest closed first."""
+        over = len(self._core.cases) - self._configuration.life_cycle.live_alerts
+        if over <= 0:
+            return
+        closed = [case for case in self._core.cases.values() if not case.is_live()]
+        closed.sort(key=lambda case: (case.changed_at_s, case.alert_id))
+        for case in closed[:over]:
+            del self._core.cases[case.narrative_id]
+            self._state.leave_out("closed_alert_cap")
+
+
+def _at(at_s: float) -> datetime:
+    """Whole milliseconds, so that a record reads the same wherever it is written."""
+    return datetime.fromtimestamp(round(at_s, 3), UTC)

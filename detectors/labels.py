@@ -1,0 +1,34 @@
+"""A few words that name a narrative."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from detectors.lexical import language_of, weight_hundredths, words_of
+from detectors.posts import clean
+
+WORDS_SHOWN = 6
+
+LEAST_HUNDREDTHS = 150
+"""Words commoner than this (Zipf 5.5, about one in 3,000) say nothing about a narrative."""
+
+
+def label_of(texts: Sequence[str], lang: str | None) -> str:
+    """The rarest words that most of the texts share, in the order of the first text.
+
+    >>> label_of(["They poisoned the reservoir in Ashford", "Reservoir poisoned!! Ashford"], "en")
+    'poisoned reservoir ashford'
+    """
+    language = language_of(lang)
+    texts_with: Counter[str] = Counter()
+    for text in texts:
+        texts_with.update(set(words_of(clean(text))))
+    telling = {
+        word: (count * weight_hundredths(word, language), word)
+        for word, count in texts_with.items()
+        if len(word) > 1 and weight_hundredths(word, language) >= LEAST_HUNDREDTHS
+    }
+    most = max(texts_with.values(), default=0)
+    shared = [word for word in telling if 2 * texts_with[word] > most] or list(telling)
+    chosen = set(sorted(shared, key=lambda word: telling[word], reverse=True)[:WORDS_SHOWN])
+    in_order = dict.fromkeys(word for text in texts for word in words_of(clean(text)) if word in chosen)
+    return " ".join(in_order) or "(no words)"

@@ -1,0 +1,345 @@
+"""The fold: entries of one shard's journal in, alerts and narratives out.
+
+`fold` is all there is to the monitor. It changes the state it is given and yields what is to be published; live
+work, recovery, replay and backtests differ only in where the entries come from. It depends on nothing but the
+entries and their order: not on the clock, nor on where one batch ends and the next begins.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from msgspec import Struct, field
+
+from detectors.alerts import Budget, Case
+from detectors.assessment import Assessor
+from detectors.entries import (
+    ClaimEntry,
+    ConfigurationEntry,
+    CrisisEntry,
+    DeletionEntry,
+    Entry,
+    FeedbackEntry,
+    Origin,
+    ScoredPost,
+    Skip,
+    SourceEnd,
+    Tick,
+    Vector,
+)
+from detectors.event_time import BEGINNING_S, EventTime
+from detectors.falsehood import ClaimIndex
+from detectors.micro_clusters import Search
+from detectors.narratives import Narratives, NarrativeState
+from detectors.origins import SeenOffsets, partition_name
+from detectors.policy import Configuration
+from detectors.post_index import IndexedPost, PostIndex
+from detectors.records import Alert, Assignment, Crisis, Deletion, Narrative, NarrativeChange, PostKind
+from detectors.vectors import whole
+from detectors.virality import Mark, Population, author_key, mark_of
+from detectors.waiting import Waiting
+
+Output = Alert | Narrative | NarrativeChange | Assignment
+
+BATCH = 64
+"""Posts whose nearest centroids are looked up in one product; only speed depends on it."""
+
+FOLLOWERS: tuple[PostKind, ...] = ("reply", "reshare")
+"""Kinds that belong where the post they follow is."""
+
+
+class JournalGapError(Exception):
+    """Entries are missing between the state and the journal: the state is stale."""
+
+
+class Core(Struct):
+    """Everything of the state that is small."""
+
+    next_offset: int = 0
+    configuration: Configuration = field(default_factory=Configuration)
+    time: EventTime = field(default_factory=EventTime)
+    seen: dict[str, SeenOffsets] = {}
+    population: Population = field(default_factory=Population)
+    cases: dict[str, Case] = {}
+    """Alerts by the narrative that they are about."""
+    budget: Budget = field(default_factory=Budget)
+    crises: dict[str, Crisis] = {}
+    waiting: Waiting = field(default_factory=Waiting)
+    claims_version: int = 0
+    housekept_at_s: float = BEGINNING_S
+    counted: dict[str, int] = {}
+    """Everything that was left out, by reason."""
+    folded: int = 0
+    """Posts that were counted."""
+
+
+class MonitorState:
+    """Everything the monitor knows of its shard."""
+
+    def __init__(self, core: Core | None = None) -> None:
+        self.core = core or Core()
+        self.narratives = Narratives()
+        self.posts = PostIndex()
+        self.claims = ClaimIndex()
+
+    @property
+    def next_offset(self) -> int:
+        """Offset of the first entry that was not folded yet."""
+        return self.core.next_offset
+
+    @property
+    def configuration(self) -> Configuration:
+        """Configuration in force."""
+        return self.core.configuration
+
+    def leave_out(self, reason: str, posts: int = 1) -> None:
+        """Count what is left out: nothing is lost silently."""
+        self.core.counted[reason] = self.core.counted.get(reason, 0) + posts
+
+    def left_out(self) -> dict[str, int]:
+        """Everything that was left out so far, by reason."""
+        return {
+            **self.core.counted,
+            "index_evicted": self.posts.evicted,
+            "micro_cluster_cap": self.narratives.dropped_micros,
+            "date_distrusted": self.core.time.distrusted,
+        }
+
+
+def new_state() -> MonitorState:
+    """State before the first entry."""
+    return MonitorState()
+
+
+def fold(state: MonitorState, items: Iterable[tuple[int, Entry]]) -> Iterator[Output]:
+    """Fold entries, with their offsets, into the state; yields what is to be published, in order.
+
+    Entries below `state.next_offset` were folded before and are skipped. Raises `JournalGapError` where offsets are
+    missing.
+    """
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield from _Batch(state, batch).outputs()
+
+
+class _Batch:
+    """Some entries in order, with the search for the nearest centroids that they share."""
+
+    def __init__(self, state: MonitorState, items: Sequence[tuple[int, Entry]]) -> None:
+        self._state = state
+        self._core = state.core
+        self._items = items
+        self._searched: dict[str, int] = {}
+        self._search: Search | None = None
+
+    def outputs(self) -> Iterator[Output]:
+        for index, (offset, entry) in enumerate(self._items):
+            if offset < self._core.next_offset:
+                continue
+            if offset > self._core.next_offset:
+                raise JournalGapError(f"journal goes on at {offset}, the state at {self._core.next_offset}")
+            if self._search is None:
+                self._prepare([later for _, later in self._items[index:]])
+            yield from self._step(entry)
+            self._core.next_offset = offset + 1
+
+    def _prepare(self, entries: Sequence[Entry]) -> None:
+        """Look up, in one product, every post of the batch that may have to be placed by its text."""
+        posts = {
+            entry.post_id: entry.vector
+            for entry in entries
+            if isinstance(entry, ScoredPost) and entry.vector is not None and self._is_placed_by_text(entry)
+        }
+        self._searched = {post_id: place for place, post_id in enumerate(posts)}
+        self._search = self._search_of(list(posts.values()))
+
+    def _search_of(self, vectors: Sequence[Vector]) -> Search:
+        weight = self._core.configuration.narratives.lexical_weight
+        return Search(self._state.narratives.clusters, whole(vectors, weight))
+
+    def _is_placed_by_text(self, post: ScoredPost) -> bool:
+        """Whether its text decides; a reshare follows its parent where that is known."""
+        if post.vector is None or post.kind == "reply" or not self._is_of_our_space(post.vector):
+            return False
+        return post.kind != "reshare" or self._parent(post) is None
+
+    def _is_of_our_space(self, vector: Vector) -> bool:
+        ours = self._core.configuration.embedding_space
+        return not ours or vector.space == ours
+
+    def _parent(self, post: ScoredPost) -> IndexedPost | None:
+        return self._state.posts.get(post.parent_id) or self._state.posts.get(post.root_id)
+
+    def _step(self, entry: Entry) -> Iterator[Output]:
+        if not isinstance(entry, Tick | Skip) and not self._is_new(entry.origin):
+            return
+        match entry:
+            case ScoredPost():
+                yield from self._post(entry)
+                yield from self._move_time()
+            case SourceEnd():
+                self._core.time.end(partition_name(entry.origin))
+                yield from self._move_time()
+            case Tick():
+                self._core.time.tick(entry.now_at_s)
+                yield from self._move_time()
+            case FeedbackEntry():
+                yield from Assessor(self._state).feedback(entry.feedback)
+            case _:
+                self._take_note(entry)
+
+    def _take_note(self, entry: ClaimEntry | CrisisEntry | DeletionEntry | ConfigurationEntry | Skip) -> None:
+        """Change what is known; nothing is published for it by itself."""
+        match entry:
+            case ClaimEntry():
+                self._state.claims.put(entry)
+                self._core.claims_version += 1
+            case CrisisEntry():
+                self._core.crises[entry.crisis.crisis_id] = entry.crisis
+            case DeletionEntry():
+                self._delete(entry.deletion)
+            case ConfigurationEntry():
+                self._core.configuration = entry.configuration
+                self._search = None
+            case Skip():
+                self._state.leave_out("skipped_entry")
+
+    def _is_new(self, origin: Origin) -> bool:
+        new = self._core.seen.setdefault(partition_name(origin), SeenOffsets()).is_new(origin.offset)
+        if not new:
+            self._state.leave_out("repeated_record")
+        return new
+
+    def _post(self, post: ScoredPost) -> Iterator[Output]:
+        key = author_key(post.author_id)
+        self._core.time.speed = post.speed
+        self._core.time.observe(partition_name(post.origin), post.created_at_s, key, self._core.configuration.time)
+        self._core.time.advance(self._core.configuration.source_partitions, self._core.configuration.time)
+        if post.post_id in self._state.posts.posts or post.post_id in self._core.waiting.posts:
+            self._state.leave_out("repeated_post")
+        elif post.post_id in self._state.posts.forgotten_posts or key in self._state.posts.forgotten_authors:
+            self._state.leave_out("deleted_before_it_came")
+        else:
+            yield from self._place(post)
+
+    def _place(self, post: ScoredPost) -> Iterator[Output]:
+        """Put a new post where it belongs, or let it wait for the post that it follows."""
+        parent = self._parent(post) if post.kind in FOLLOWERS else None
+        if parent is not None:
+            yield from self._follow(post, parent)
+        elif self._is_placed_by_text(post):
+            yield from self._count(post, self._join(post), None)
+        elif post.kind in FOLLOWERS and (post.parent_id or post.root_id):
+            for orphan in self._core.waiting.put(post):
+                yield from self._count_orphan(orphan)
+        else:
+            yield from self._count_orphan(post)
+
+    def _join(self, post: ScoredPost) -> str:
+        assert post.vector is not None
+        assert self._search is not None
+        parameters = self._core.configuration.narratives
+        place = self._searched.get(post.post_id)
+        if place is not None:
+            return self._state.narratives.join(post, post.vector, self._search, place, parameters)
+        # Its parent was known when the batch was looked up and is gone now: a search of its own.
+        micro_id = self._state.narratives.join(post, post.vector, self._search_of([post.vector]), 0, parameters)
+        self._search.changed(self._state.narratives.micros[micro_id].row)
+        return micro_id
+
+    def _follow(self, post: ScoredPost, parent: IndexedPost) -> Iterator[Output]:
+        if parent.micro_id is None or parent.micro_id not in self._state.narratives.micros:
+            yield from self._count_orphan(post)
+            return
+        if post.kind == "reshare":
+            parent.reshares += 1
+            root_id = post.parent_id or post.root_id or post.post_id
+            self._state.narratives.shared(parent.micro_id, post, root_id, post.text, parent.reshares)
+        yield from self._count(post, parent.micro_id, parent.mark)
+
+    def _mark(self, post: ScoredPost, parent: Mark | None) -> Mark:
+        late = post.created_at_s < self._core.time.watermark_at_s
+        probability = self._core.configuration.incitement.post_probability
+        return mark_of(post, late=late, post_probability=probability, parent=parent)
+
+    def _count(self, post: ScoredPost, micro_id: str, parent: Mark | None) -> Iterator[Output]:
+        mark = self._mark(post, parent)
+        in_ten = self._state.narratives.count(micro_id, post, mark)
+        narrative = self._state.narratives.narrative_of(micro_id)
+        assert narrative is not None
+        self._core.population.add(mark.at_s, mark.at_s - narrative.tally.first_at_s, in_ten)
+        self._remember(post, micro_id, mark)
+        yield self._assignment(post, micro_id, narrative)
+        yield from Assessor(self._state).posted(narrative)
+        yield from self._release(post.post_id)
+        if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
+            yield from self._group()
+
+    def _count_orphan(self, post: ScoredPost) -> Iterator[Output]:
+        """Count a post that belongs to no narrative: an answer to what we never saw, or a text of another space."""
+        self._state.leave_out("orphan")
+        self._remember(post, None, self._mark(post, None))
+        yield self._assignment(post, None, None)
+        yield from self._release(post.post_id)
+
+    def _remember(self, post: ScoredPost, micro_id: str | None, mark: Mark) -> None:
+        self._core.folded += 1
+        cap = self._core.configuration.narratives.indexed_posts
+        self._state.posts.put(post.post_id, IndexedPost(micro_id, mark), cap)
+
+    def _release(self, post_id: str) -> Iterator[Output]:
+        for post in self._core.waiting.arrived(post_id):
+            yield from self._place(post)
+
+    @staticmethod
+    def _assignment(post: ScoredPost, micro_id: str | None, narrative: NarrativeState | None) -> Assignment:
+        return Assignment(
+            post_id=post.post_id,
+            micro_cluster=micro_id,
+            narrative_then=narrative.narrative_id if narrative else None,
+            narrative_at_end=None,
+            event_then=narrative.event_id if narrative else None,
+            event_at_end=None,
+        )
+
+    def _group(self) -> Iterator[Output]:
+        changes = self._state.narratives.group(self._core.time.greatest_at_s, self._core.configuration.narratives)
+        yield from Assessor(self._state).grouped(changes)
+
+    def _delete(self, deletion: Deletion) -> None:
+        """Forget a post, or everything of an author; what comes later is forgotten on arrival."""
+        at_s = self._core.time.greatest_at_s
+        if deletion.post_id is not None:
+            self._state.posts.forgotten_posts[deletion.post_id] = at_s
+            self._forget(deletion.post_id)
+        if deletion.author_id is not None:
+            key = author_key(deletion.author_id)
+            self._state.posts.forgotten_authors[key] = at_s
+            for post_id in self._state.posts.of_author(key):
+                self._forget(post_id)
+            self._state.narratives.forget_author(key)
+
+    def _forget(self, post_id: str) -> None:
+        self._core.waiting.take(post_id)
+        indexed = self._state.posts.take(post_id)
+        if indexed is not None:
+            self._state.leave_out("deleted")
+            if indexed.micro_id is not None:
+                self._state.narratives.uncount(indexed.micro_id, post_id, indexed.mark)
+
+    def _move_time(self) -> Iterator[Output]:
+        """Advance the watermark, and do what is due by it."""
+        parameters = self._core.configuration.time
+        watermark_at_s = self._core.time.advance(self._core.configuration.source_partitions, parameters)
+        if watermark_at_s < self._core.housekept_at_s + parameters.housekeeping_s:
+            return
+        self._core.housekept_at_s = watermark_at_s
+        for orphan in self._core.waiting.overdue(watermark_at_s):
+            yield from self._place_overdue(orphan)
+        self._state.posts.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
+        if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
+            yield from self._group()
+        yield from Assessor(self._state).time_passed(watermark_at_s)
+
+    def _place_overdue(self, post: ScoredPost) -> Iterator[Output]:
+        parent = self._parent(post)
+        yield from self._follow(post, parent) if parent else self._count_orphan(post)
