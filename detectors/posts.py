@@ -11,6 +11,7 @@ from itertools import product
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 from wordfreq import zipf_frequency
 
 from detectors.policy import TimeParameters
@@ -23,6 +24,7 @@ from detectors.records import (
     Deletion,
     Feedback,
     Post,
+    PostKind,
 )
 
 WHOLE_RECORD = "record"
@@ -42,7 +44,25 @@ MAX_SCORED_CHARACTERS = 8192
 
 DEFAULT_TIME = TimeParameters()
 
-_Record = TypeVar("_Record", Post, Claim, Feedback, Crisis, Deletion)
+
+class TextRow(Struct, frozen=True, kw_only=True):
+    """A bare text to be scored: known by `post_id`, else by `id`."""
+
+    post_id: str | int | None = None
+    id: str | int | None = None
+    text: str
+    kind: PostKind | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it says so, or else answers something other than itself."""
+        own_id = self.id if self.post_id is None else self.post_id
+        return self.kind == "reply" if self.kind else bool(self.parent_id) or self.root_id not in {None, own_id}
+
+
+_Record = TypeVar("_Record", Post, Claim, Feedback, Crisis, Deletion, TextRow)
 
 
 class BadRecord(ValueError):  # noqa: N818 - the contract's name; it reads as what it is
@@ -128,6 +148,15 @@ def decode_deletion(
     if not (deletion.post_id or deletion.author_id):
         raise BadRecord("post_id", "neither `post_id` nor `author_id` is given")
     return deletion
+
+
+def decode_text_row(value: bytes) -> TextRow:
+    """Read a row of a file of texts; raises `BadRecord`. An empty text is allowed: it says nothing."""
+    row = _decode(value, _TEXT_ROW)
+    if row.post_id is None and row.id is None:
+        raise BadRecord("id", "neither `post_id` nor `id` is given")
+    _check_length(row.text)
+    return row
 
 
 def clean(text: str) -> str:
@@ -260,6 +289,7 @@ _CLAIM = msgspec.json.Decoder(Claim)
 _FEEDBACK = msgspec.json.Decoder(Feedback)
 _CRISIS = msgspec.json.Decoder(Crisis)
 _DELETION = msgspec.json.Decoder(Deletion)
+_TEXT_ROW = msgspec.json.Decoder(TextRow)
 
 
 def _decode(value: bytes, decoder: msgspec.json.Decoder[_Record]) -> _Record:
@@ -293,11 +323,15 @@ def _bad_field(error: str) -> BadRecord:
 
 
 def _check_text(post: Post) -> None:
-    if len(post.text.encode()) > MAX_TEXT_BYTES:
-        raise BadRecord("text", f"longer than {MAX_TEXT_BYTES} bytes")
+    _check_length(post.text)
     # A reshare speaks by what it shares, a picture or a link by itself.
     if _is_blank(post.text) and post.kind != "reshare" and not post.media and not post.urls:
         raise BadRecord("text", "blank")
+
+
+def _check_length(text: str) -> None:
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise BadRecord("text", f"longer than {MAX_TEXT_BYTES} bytes")
 
 
 def _latest(arrived_at_s: float | None, time: TimeParameters) -> float | None:
