@@ -490,7 +490,7 @@ def _withhold(case: Case, severity: Severity, kinds: tuple[Kind, ...], grown_pos
 def _escalate(case: Case, by: str, now_s: float, posts: int) -> Transition:
     """Page by a person's word: beyond budget, snooze and mute; it also brings back what was cleared or retracted."""
     name: records.Transition = "updated"
-    if case.state == "candidate":
+    if case.revision == 0:
         name, case.opened_at_s = "opened", now_s
     elif not case.is_live():
         name = "resurged"
