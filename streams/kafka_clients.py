@@ -51,7 +51,7 @@ def admin_client(settings: Settings) -> KafkaAdminClient:
 
 def producer(settings: Settings, **more: Any) -> KafkaProducer:
     """Idempotent producer that waits for all replicas; keys and values are bytes."""
-    options = {"max_request_size": LARGEST_RECORD_BYTES, "linger_ms": 5, **more}
+    options = {"max_request_size": LARGEST_RECORD_BYTES, "linger_ms": 5, "allow_auto_create_topics": False, **more}
     return _connected(settings, lambda common: KafkaProducer(**common, **options))
 
 
@@ -61,11 +61,21 @@ def consumer(settings: Settings, **more: Any) -> KafkaConsumer:
     return _connected(settings, lambda common: KafkaConsumer(**common, **options))
 
 
+def demand_topic(settings: Settings, topic: str) -> None:
+    """Raise `EmberwatchError` where the broker has no such topic."""
+    admin = admin_client(settings)
+    try:
+        if topic not in admin.list_topics():
+            raise _no_topic(topic)
+    finally:
+        admin.close()
+
+
 def partitions_of(reader: KafkaConsumer, topic: str) -> list[TopicPartition]:
     """Partitions of a topic, in order; raises `EmberwatchError` when there is no such topic."""
     numbers = reader.partitions_for_topic(topic)
     if not numbers:
-        raise EmberwatchError(f"there is no topic {topic} on this broker; `emberwatch topics create` makes it")
+        raise _no_topic(topic)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
@@ -73,15 +83,18 @@ def read_to_end(settings: Settings, topics: Iterable[str]) -> Iterator[ConsumerR
     """Read all that the topics hold now, partition by partition in order of offsets, and stop there."""
     reader = consumer(settings)
     try:
-        for topic in topics:
-            for partition in partitions_of(reader, topic):
-                yield from _read_partition(reader, partition)
+        partitions = [partition for topic in topics for partition in partitions_of(reader, topic)]
+        for partition, end in sorted(reader.end_offsets(partitions).items()):
+            yield from _read_partition(reader, partition, end)
     finally:
         reader.close()
 
 
-def _read_partition(reader: KafkaConsumer, partition: TopicPartition) -> Iterator[ConsumerRecord]:
-    end = reader.end_offsets([partition])[partition]
+def _no_topic(topic: str) -> EmberwatchError:
+    return EmberwatchError(f"there is no topic {topic} on this broker; `emberwatch topics create` makes it")
+
+
+def _read_partition(reader: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[ConsumerRecord]:
     reader.assign([partition])
     reader.seek_to_beginning(partition)
     # A compacted log may lack its last offsets: the position, not the last record, says that the end is reached.

@@ -196,12 +196,12 @@ def load_configuration(path: Path | None) -> Configuration:
 def _check_rules(path: Path, text: str, configuration: Configuration) -> None:
     from detectors import alerts
 
-    for number, rule in enumerate(configuration.rules):
+    for number in range(len(configuration.rules)):
         try:
-            alerts.check_rules((rule,))
+            alerts.check_rules(configuration.rules[: number + 1])
         except ValueError as error:
-            line = line_of(text, f"$.rules[{number}].when") or 1
-            raise SettingsError(f"{path}:{line}: rules[{number}].when: {error}") from error
+            line = line_of(text, f"$.rules[{number}].when")
+            raise SettingsError(f"{path}:{line or 1}: {error}") from error
 
 
 def _from_file(path: Path) -> dict[str, Any]:
