@@ -201,7 +201,7 @@ def links_in(text: str, *, most: int = 8) -> tuple[str, ...]:
 _RESHARE = re.compile(r"^\s*(?:RT\s+@\w+:?\s*)+")
 _WEB_LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _LINK = re.compile(r"https?://\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
-_HANDLE = re.compile(r"(?<!\w)@\w+(?:@\w+(?:[.-]\w+)*|(?:[.-]\w+)*\.(?:social|net|org|com)\b)?")
+_HANDLE = re.compile(r"(?<!\w)(?:@\w+(?:@\w+(?:[.-]\w+)*|(?:[.-]\w+)*\.(?:social|net|org|com)\b)?)+")
 """@name, @name@host (Mastodon) and @name.bsky.social (Bluesky); an e-mail address is no handle."""
 
 _WHITE_SPACE = re.compile(r"\s+")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors import scoring
@@ -43,6 +44,12 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "openvino/openvino_mod
 """Where a folder may keep its weights; the first that is there names the space. Static models keep theirs deeper."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class _Trained(Struct):
+    """Of a file of weights, what says whether they fit."""
+
+    space: str
 
 
 class SentenceEncoder:
@@ -80,7 +87,7 @@ class SentenceEncoder:
 def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
     """Load model and weights and join them; raises `SettingsError` naming what does not fit."""
     encoder = load_encoder(settings.model, threads=settings.threads, revision=settings.model_revision)
-    return Scorer(encoder, load_weights(), cache_texts=settings.cache_texts, timed=timed)
+    return Scorer(encoder, load_weights(encoder.space), cache_texts=settings.cache_texts, timed=timed)
 
 
 def load_encoder(name_or_path: str = "", *, threads: int = 0, revision: str | None = None) -> Encoder:
@@ -135,9 +142,9 @@ def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str
     return f"{folder.name if name_or_path else DEFAULT_MODEL}@{digest[:8]}"
 
 
-def load_weights() -> ScoringWeights:
-    """Weights of the heads as they are shipped."""
-    return ScoringWeights(incitement=msgspec.json.decode(_shipped_weights(), type=IncitementWeights))
+def load_weights(space: str) -> ScoringWeights:
+    """Weights of the heads as they are shipped, for the vectors of one encoder (`Encoder.space`)."""
+    return ScoringWeights(incitement=msgspec.json.decode(_shipped_weights(space), type=IncitementWeights))
 
 
 def configuration_of(settings: Settings, policy: Configuration) -> Configuration:
@@ -149,8 +156,9 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
     return msgspec.structs.replace(
         policy,
         embedding_space=scoring.space_of(space),
-        weights_hash=hashlib.blake2b(_shipped_weights(), digest_size=6).hexdigest(),
+        weights_hash=hashlib.blake2b(_shipped_weights(space), digest_size=6).hexdigest(),
         code_version=importlib.metadata.version("emberwatch"),
+        source_partitions=settings.posts_partitions,
         shards=settings.shards,
     )
 
@@ -185,5 +193,18 @@ def _sha256(file: Path) -> str:
 
 
 @cache
-def _shipped_weights() -> bytes:
-    return importlib.resources.files("detectors").joinpath("weights/incitement.json").read_bytes()
+def _shipped_weights(space: str) -> bytes:
+    """File of the incitement head trained on vectors of this space, else of the one that reads the wording alone."""
+    folder = importlib.resources.files("detectors").joinpath("weights")
+    by_space: dict[str, bytes] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.startswith("incitement") and file.name.endswith(".json"):
+            weights = file.read_bytes()
+            by_space[msgspec.json.decode(weights, type=_Trained).space] = weights
+    found = by_space.get(space) or by_space.get("")
+    if found is None:
+        raise SettingsError(
+            f"{variable_of('model')}: no incitement head was trained on vectors of {space}, only of"
+            f" {', '.join(by_space)}; fit one with `emberwatch train incitement`"
+        )
+    return found
