@@ -33,12 +33,22 @@ from detectors.narratives import Narratives, NarrativeState
 from detectors.origins import SeenOffsets, partition_name
 from detectors.policy import Configuration
 from detectors.post_index import IndexedPost, PostIndex
-from detectors.records import Alert, Assignment, Crisis, Deletion, Narrative, NarrativeChange, PostKind
+from detectors.records import (
+    Alert,
+    Assignment,
+    Crisis,
+    Deletion,
+    MicroClusterEnd,
+    Narrative,
+    NarrativeChange,
+    PostKind,
+)
 from detectors.vectors import whole
 from detectors.virality import Mark, Population, author_key, mark_of
 from detectors.waiting import Waiting
 
-Output = Alert | Narrative | NarrativeChange | Assignment
+Output = Alert | Narrative | NarrativeChange | Assignment | MicroClusterEnd
+"""The last two are for evaluation; they are not published."""
 
 BATCH = 64
 """Posts whose nearest centroids are looked up in one product; only speed depends on it."""
@@ -303,6 +313,7 @@ class _Batch:
 
     def _group(self) -> Iterator[Output]:
         changes = self._state.narratives.group(self._core.time.greatest_at_s, self._core.configuration.narratives)
+        yield from self._state.narratives.ended()
         yield from Assessor(self._state).grouped(changes)
 
     def _delete(self, deletion: Deletion) -> None:

@@ -14,7 +14,7 @@ from detectors.entries import ScoredPost, Vector
 from detectors.grouping import event_groups, group_centroids, inherit, narrative_groups
 from detectors.micro_clusters import MicroClusters, Search
 from detectors.policy import NarrativeParameters
-from detectors.records import MatchedClaim
+from detectors.records import MatchedClaim, MicroClusterEnd
 from detectors.virality import Mark, Tally
 
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
@@ -97,6 +97,7 @@ class Narratives:
         self.grouped_at_s = 0.0
         self.dropped_micros = 0
         self._ids_by_row: list[str] = []
+        self._ended: list[MicroClusterEnd] = []
 
     def restore(self, micros: dict[str, MicroCluster], narratives: dict[str, NarrativeState]) -> None:
         """Take over what a snapshot held (`clusters` is restored apart)."""
@@ -197,6 +198,11 @@ class Narratives:
         self._group_events(parameters)
         return changes
 
+    def ended(self) -> list[MicroClusterEnd]:
+        """Return the micro-clusters that died since this was last asked."""
+        ended, self._ended = self._ended, []
+        return ended
+
     def _found(self, post: ScoredPost, vector: Vector, nearest: str | None) -> str:
         micro_id = name_after(post.post_id, "m")
         narrative_id = name_after(post.post_id, "n")
@@ -232,6 +238,11 @@ class Narratives:
         for micro in idle:
             narrative = self.narratives[micro.narrative_id]
             narrative.members.remove(micro.micro_id)
+            self._ended.append(
+                MicroClusterEnd(
+                    micro_cluster=micro.micro_id, narrative_id=narrative.narrative_id, event_id=narrative.event_id
+                )
+            )
             del self.micros[micro.micro_id]
             if not narrative.members:
                 del self.narratives[narrative.narrative_id]

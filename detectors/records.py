@@ -364,6 +364,14 @@ class Assignment(Struct, frozen=True, kw_only=True):
     event_at_end: str | None
 
 
+class MicroClusterEnd(Struct, frozen=True, kw_only=True):
+    """A micro-cluster died; what it belonged to last. For evaluation, not published."""
+
+    micro_cluster: str
+    narrative_id: str
+    event_id: str
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A record that could not be used: where it came from, which field is wrong, and why."""
 

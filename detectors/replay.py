@@ -1,0 +1,154 @@
+"""The fold over anything: rows of posts, or an exported journal; the same alerts as live, and what evaluation needs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from detectors.entries import ConfigurationEntry, Entry, Origin, SourceEnd
+from detectors.monitor import MonitorState, fold, new_state
+from detectors.policy import Configuration, TimeParameters
+from detectors.posts import BadRecord, decode_post
+from detectors.records import (
+    MAX_RECORD_BYTES,
+    Alert,
+    Assignment,
+    Claim,
+    DeadLetter,
+    MicroClusterEnd,
+    Narrative,
+    NarrativeChange,
+    Post,
+)
+from detectors.scoring import Scorer
+
+SCORED_TOGETHER = 256
+"""Posts that are scored in one go: enough for the encoder to work in full batches."""
+
+VALUE_SHOWN = 2000
+"""Characters of a record that a dead letter shows."""
+
+
+class Row(Struct, frozen=True):
+    """A line of a file: the file's number and name, the line's number, and its bytes."""
+
+    file: int
+    name: str
+    line: int
+    value: bytes
+
+
+class Replay:
+    """Folds the journal of one shard, and keeps what came out."""
+
+    def __init__(self, state: MonitorState | None = None) -> None:
+        self.state = state or new_state()
+        self.alert_history: list[Alert] = []
+        self.narrative_history: list[NarrativeChange] = []
+        self.narratives: dict[str, Narrative] = {}
+        self._assignments: list[Assignment] = []
+        self._ended: dict[str, MicroClusterEnd] = {}
+
+    @property
+    def alerts(self) -> dict[str, Alert]:
+        """Last revision of each alert, by id."""
+        return {alert.alert_id: alert for alert in self.alert_history}
+
+    def run(self, items: Iterable[tuple[int, Entry]]) -> None:
+        """Fold entries with their offsets. Raises `JournalGapError`."""
+        for output in fold(self.state, items):
+            match output:
+                case Alert():
+                    self.alert_history.append(output)
+                case Narrative():
+                    self.narratives[output.narrative_id] = output
+                case NarrativeChange():
+                    self.narrative_history.append(output)
+                case Assignment():
+                    self._assignments.append(output)
+                case MicroClusterEnd():
+                    self._ended[output.micro_cluster] = output
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Fold entries that follow the last one."""
+        self.run(enumerate(entries, start=self.state.next_offset))
+
+    def assignments(self) -> Iterator[Assignment]:
+        """Yield where each post was put when it came, and where that is now."""
+        for assignment in self._assignments:
+            narrative_id, event_id = self._place_now(assignment.micro_cluster)
+            yield msgspec.structs.replace(assignment, narrative_at_end=narrative_id, event_at_end=event_id)
+
+    def _place_now(self, micro_id: str | None) -> tuple[str | None, str | None]:
+        if micro_id is None:
+            return None, None
+        narrative = self.state.narratives.narrative_of(micro_id)
+        if narrative is not None:
+            return narrative.narrative_id, narrative.event_id
+        ended = self._ended[micro_id]
+        return ended.narrative_id, ended.event_id
+
+
+def opening_entries(configuration: Configuration, claims: Iterable[Claim], scorer: Scorer) -> Iterator[Entry]:
+    """Yield what a journal opens with: the configuration, then the claims known at the start."""
+    yield ConfigurationEntry(origin=Origin("configuration", 0, 0), configuration=configuration)
+    for offset, claim in enumerate(claims):
+        yield scorer.claim_entry(claim, claim.claim_id, Origin("claims", 0, offset))
+
+
+def score_rows(
+    rows: Sequence[Row], scorer: Scorer, *, started_at_s: float, time: TimeParameters
+) -> tuple[list[Entry], list[DeadLetter]]:
+    """Score rows of posts; a row that is no post becomes a dead letter.
+
+    `started_at_s` is taken as the arrival of posts that carry none: it bounds how late they can be dated.
+    """
+    good: list[tuple[Post, Origin, float]] = []
+    bad: list[DeadLetter] = []
+    for row in rows:
+        try:
+            post = decode_post(row.value, received_at_s=started_at_s, time=time)
+        except BadRecord as error:
+            bad.append(dead_letter(row, error))
+        else:
+            good.append((post, Origin("posts", row.file, row.line), 0.0))
+    return list(scorer.score(good)), bad
+
+
+def source_end(file: int, line: int) -> Entry:
+    """Say that a file is through."""
+    return SourceEnd(origin=Origin("posts", file, line))
+
+
+def dead_letter(row: Row, error: BadRecord) -> DeadLetter:
+    """Describe a row that cannot be used."""
+    return DeadLetter(
+        topic=row.name,
+        partition=0,
+        offset=row.line,
+        field=error.field,
+        error=error.error,
+        value=row.value[:MAX_RECORD_BYTES].decode(errors="replace")[:VALUE_SHOWN],
+    )
+
+
+def with_configuration(items: Iterable[tuple[int, Entry]], replacement: Configuration) -> Iterator[tuple[int, Entry]]:
+    """Yield a journal under another policy and other parameters: a backtest.
+
+    What describes the vectors in the journal stays as it was written: their space, the weights, the epoch.
+    """
+    for offset, entry in items:
+        if isinstance(entry, ConfigurationEntry):
+            written = entry.configuration
+            changed = msgspec.structs.replace(
+                replacement,
+                embedding_space=written.embedding_space,
+                weights_hash=written.weights_hash,
+                code_version=written.code_version,
+                source_partitions=written.source_partitions,
+                shards=written.shards,
+                epoch=written.epoch,
+            )
+            yield offset, msgspec.structs.replace(entry, configuration=changed)
+        else:
+            yield offset, entry
