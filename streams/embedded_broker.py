@@ -4,9 +4,11 @@ For first runs and tests. It has no transactions, and does not act on some setti
 """
 
 import contextlib
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,11 +70,13 @@ def run(settings: Settings, *, port: int) -> int:
 
 
 def wait_for_interrupt() -> None:
-    """Sleep until Ctrl-C."""
+    """Sleep until Ctrl-C, or until this process is asked to end."""
     sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(3600.0)
+    asked = threading.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda _signal, _frame: asked.set())
+    while not asked.wait(3600.0):
+        pass
 
 
 def free_port() -> int:
