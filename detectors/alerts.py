@@ -272,8 +272,8 @@ def advance(
     budget: Budget,
 ) -> Transition | None:
     """Move a case on with what is known now; return what has to be sent, if anything."""
-    if case.state in {"retracted", "merged"}:
-        return None
+    if case.state in {"retracted", "merged"} or (case.state == "cleared" and now_s < case.changed_at_s):
+        return None  # what was cleared is not reopened by what happened before
     _track(case, growth, counts, now_s, parameters)
     if case.state in {"candidate", "cleared"}:
         return _open(case, judgement, growth, counts, now_s, parameters, budget)

@@ -92,9 +92,8 @@ def explain(alert: Alert, narrative: Narrative | None = None) -> str:
     With the narrative its present state and timeline are added. Posts are named by id only; their texts are for
     readers with access to `narratives`.
     """
-    return (
-        "\n".join((*_head(alert), *_why(alert), *_evidence(alert), *_present(narrative), *_small_print(alert))) + "\n"
-    )
+    lines = (*_head(alert), *_why(alert), *_evidence(alert), *_present(narrative), *_small_print(alert))
+    return "".join(f"{_printable(line)}\n" for line in lines)
 
 
 def duration(seconds: float) -> str:

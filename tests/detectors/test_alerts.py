@@ -243,6 +243,13 @@ def test_a_cleared_alert_resurges_when_it_bursts_again_with_the_severity_of_then
     assert (case.severity, case.state, case.revision) == ("watch", "open", 3)
 
 
+def test_a_cleared_alert_is_not_reopened_by_a_burst_of_before():
+    case = opened_case()
+    expire(case, 4 * HOUR_S, 0, PARAMETERS)
+    assert step(case, 300, "page") is None
+    assert step(case, 4 * HOUR_S, "page") == "resurged"
+
+
 def test_a_peaked_alert_resurges_from_its_trough_and_does_not_flap():
     case = opened_case()
     assert step(case, 2000, window_posts=9) == "peaked"
