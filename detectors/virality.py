@@ -63,8 +63,12 @@ TYPICAL_POSTS = 1.5
 TYPICAL_WEIGHT = 50
 """Buckets that the prior counts for."""
 
-WINSOR_POSTS = 10
-"""A bucket counts for at most so many posts in a population, so that bursts do not become what is typical."""
+WINSOR_POSTS = 4
+"""A bucket counts for at most so many posts in a population, so that bursts do not become what is typical.
+
+With the default floors (12 posts, three times the expectation) even a stream in which everything bursts cannot make
+so much typical that the ratio asks for more than the floor in posts does.
+"""
 
 FORGET_AT = 8192
 """A band that has seen so many buckets halves its sums: what is typical may change."""
@@ -132,8 +136,8 @@ def mark_of(post: ScoredPost, *, late: bool, post_probability: float, parent: Ma
 class Tally(Struct, array_like=True):
     """Event-time record of one micro-cluster or narrative; mergeable, bounded.
 
-    Some 2 kB for a handful of posts; at most some 250 kB, for a narrative that lasts two weeks with hundreds of
-    authors in every minute of the last hour.
+    Some 2 kB for a handful of posts, 11 kB for a hundred; 130 kB for two weeks without a pause, and 180 kB with
+    dozens of authors and fifty communities in every minute of the last hour (measured with tracemalloc).
     """
 
     posts: int = 0

@@ -473,6 +473,20 @@ class LifeCycle(RuleBasedStateMachine):
         sent = apply_feedback(self.case, feedback(word, claim_id="c-1"), self.now_s, self.posts)
         self.check(sent, before, by_person=True)
 
+    @rule(severity=st.sampled_from(SEVERITIES), was_open=st.booleans())
+    def another_case_merges_into_it(self, severity, was_open):
+        other = new_case("n-2")
+        if was_open:
+            step(other, self.now_s, severity)
+        before = msgspec.structs.replace(self.case)
+        sent, sent_of_other = merge_cases(self.case, other, self.now_s)
+        assert other.state == "merged"
+        assert (sent_of_other is not None) == was_open
+        assert not was_open or self.case.is_live()
+        if was_open:
+            self.burst_at_s = self.now_s
+        self.check(sent, before, by_person=True)
+
     @rule()
     def the_state_is_stored_and_loaded(self):
         self.case = msgspec.msgpack.decode(msgspec.msgpack.encode(self.case), type=Case)

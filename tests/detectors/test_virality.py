@@ -254,12 +254,16 @@ def test_typical_is_learnt_and_bursts_do_not_become_typical():
     assert population.typical(60.0) <= WINSOR_POSTS
 
 
+def test_however_much_bursts_the_ratio_never_asks_for_more_than_the_floor_in_posts():
+    assert WINSOR_POSTS * PARAMETERS.least_ratio <= PARAMETERS.least_posts
+
+
 def test_dispersion_is_variance_over_mean_of_the_buckets():
     population = Population()
-    for size in (1, 1, 1, 5) * 50:
+    for size in (1, 1, 1, 3) * 50:
         for post in range(1, size + 1):
             population.add(START_S, 60.0, post)
-    assert population.dispersion(60.0) == pytest.approx(3.0 / 2.0)
+    assert population.dispersion(60.0) == pytest.approx(0.75 / 1.5)
     assert population.dispersion(7200.0) == 0.0
 
 
