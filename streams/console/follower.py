@@ -1,6 +1,5 @@
 """Reads the topics into the board, in a thread of its own, for as long as the console runs."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +10,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from msgspec import Struct
 
+from detectors.codec import decode_record
 from detectors.records import Alert, Narrative, NarrativeChange
 from streams import kafka_clients
 from streams.console.board import Board
 from streams.errors import EmberwatchError
+from streams.log import get_logger, values
 from streams.settings import Settings
 from streams.topics import Name, topic_name
 
@@ -23,7 +24,7 @@ JOURNAL_LOOK_EVERY_S = 2.0
 JOURNAL_LOOK_BYTES = 128 * 1024
 """Enough for one entry: only the last is looked at, however many there are."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger("console")
 
 
 class _LastEntry(Struct):
@@ -66,10 +67,10 @@ class Follower:
             try:
                 self._follow()
             except _TopicsChangedError:
-                _log.warning("the topics are shorter than they were; reading them again")
+                _log.warning("topics are shorter than they were and are read again")
             except (KafkaError, EmberwatchError, OSError) as error:
                 words = str(error) or type(error).__name__
-                _log.warning("the broker cannot be read: %s", words)
+                _log.warning("broker cannot be read", extra=values(error=words))
                 self._board.lost(words)
                 self._stop.wait(RETRY_AFTER_S)
 
@@ -109,28 +110,29 @@ class Follower:
         try:
             self._put[record.topic](record)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.warning("%s[%d]@%d is unreadable: %s", record.topic, record.partition, record.offset, error)
+            where = values(topic=record.topic, partition=record.partition, offset=record.offset, error=str(error))
+            _log.warning("record is unreadable", extra=where)
             self._board.unreadable()
 
     def _take_alert(self, record: Any) -> None:
         if record.value is None:
             self._board.forget_alert(record.key.decode())
         else:
-            self._board.put_alert(msgspec.json.decode(record.value, type=Alert))
+            self._board.put_alert(decode_record(Alert, record.value))
 
     def _take_revision(self, record: Any) -> None:
         if record.value is not None:
-            self._board.put_revision(msgspec.json.decode(record.value, type=Alert))
+            self._board.put_revision(decode_record(Alert, record.value))
 
     def _take_narrative(self, record: Any) -> None:
         if record.value is None:
             self._board.forget_narrative(record.key.decode())
         else:
-            self._board.put_narrative(msgspec.json.decode(record.value, type=Narrative))
+            self._board.put_narrative(decode_record(Narrative, record.value))
 
     def _take_change(self, record: Any) -> None:
         if record.value is not None:
-            self._board.put_change(msgspec.json.decode(record.value, type=NarrativeChange))
+            self._board.put_change(decode_record(NarrativeChange, record.value))
 
 
 class _Journal:

@@ -8,35 +8,33 @@ nothing but our static files.
 import asyncio
 import hashlib
 import hmac
-import logging
 import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from aiohttp import web
-from kafka.errors import KafkaError
 
 from detectors.records import Feedback
-from streams import access, kafka_clients
+from streams import access
+from streams import feedback as topic_of_feedback
 from streams.console import pages
 from streams.console.board import Board
 from streams.console.follower import Follower
 from streams.errors import EmberwatchError
+from streams.log import get_logger, values
 from streams.settings import Secret, Settings, variable_of
-from streams.topics import topic_name
 
 ButtonWord = Literal["acknowledge", "dismiss"]
 
 SESSION_S = 12 * 3600
 LONGEST_FORM_BYTES = 64 * 1024
 WRONG_TOKEN_WAIT_S = 1.0
-SEND_TIMEOUT_S = 10.0
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -54,7 +52,7 @@ SESSION_COOKIE = "emberwatch_session"
 FORM_COOKIE = "emberwatch_form"
 NAME_COOKIE = "emberwatch_by"
 
-_log = logging.getLogger(__name__)
+_log = get_logger("console")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -71,29 +69,10 @@ class KafkaOutbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._topic = topic_name(settings, "feedback")
-        self._lock = asyncio.Lock()
-        self._producer: Any = None
 
     async def send(self, feedback: Feedback) -> None:
         """Send one record and wait until the broker has confirmed it."""
-        async with self._lock:
-            await asyncio.to_thread(self._send, feedback)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if self._producer is not None:
-            self._producer.close(timeout=2)
-
-    def _send(self, feedback: Feedback) -> None:
-        key = feedback.alert_id or feedback.narrative_id or feedback.feedback_id
-        try:
-            if self._producer is None:
-                self._producer = kafka_clients.producer(self._settings)
-            sending = self._producer.send(self._topic, key=key.encode(), value=msgspec.json.encode(feedback))
-            sending.get(timeout=SEND_TIMEOUT_S)
-        except KafkaError as error:
-            raise EmberwatchError(f"the broker did not confirm: {type(error).__name__}") from error
+        await asyncio.to_thread(topic_of_feedback.send, self._settings, feedback)
 
 
 class Guard:
@@ -123,12 +102,13 @@ class Guard:
 
     def is_same_origin(self, request: web.Request) -> bool:
         """Tell whether a form was sent from a page of ours."""
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if site not in {None, "same-origin"}:
             return False
-        origin = request.headers.get("Origin")
-        if origin is None:
-            return True
-        return urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()
+        if origin in {None, "null"}:
+            # Our `no-referrer` makes a browser hide the origin of our own forms, too; then it must say the other.
+            return origin is None or site == "same-origin"
+        return urlsplit(str(origin)).netloc.lower() == request.headers.get("Host", "").lower()
 
     def has_bearer(self, request: web.Request) -> bool:
         """Tell whether the token came in a header, which no foreign page can make a browser send."""
@@ -270,7 +250,7 @@ class Console:
         try:
             await self._outbox.send(feedback)
         except EmberwatchError as error:
-            _log.warning("feedback was not sent: %s", error)
+            _log.warning("feedback not sent", extra=values(alert_id=alert.alert_id, error=str(error)))
             return self._message(request, 503, "Not sent", f"{error}. Go back and try again.")
         self._board.note_sent(feedback)
         response = web.HTTPSeeOther(_page_of(alert.narrative_id, alert.alert_id))
@@ -372,20 +352,18 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     board = Board()
     follower = Follower(settings, board)
-    outbox = KafkaOutbox(settings)
-    runner = await start(settings, board, outbox)
+    runner = await start(settings, board, KafkaOutbox(settings))
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     follower.start()
     host, port = runner.addresses[0][:2]
-    _log.info("console at http://%s:%d", host, port)
+    _log.info("console ready", extra=values(url=f"http://{host}:{port}"))
     try:
         await stop.wait()
     finally:
         await runner.cleanup()
         await asyncio.to_thread(follower.stop)
-        outbox.close()
 
 
 def _page_of(narrative_id: str, alert_id: str) -> str:

@@ -122,7 +122,7 @@ def _path(steps: list[tuple[float, float, float]]) -> str:
 
 
 def _marks(revisions: list[Alert], start: datetime, end: datetime, x_of: Callable[[datetime], float]) -> Iterator[Mark]:
-    for revision in revisions:
+    for revision in sorted(revisions, key=lambda r: r.changed_at):
         if revision.transition != "updated" and start <= revision.changed_at <= end:
             said = f"{words.TRANSITION_WORDS[revision.transition]}, {words.moment(revision.changed_at)}"
             yield Mark(_r(x_of(revision.changed_at)), revision.transition, said)
