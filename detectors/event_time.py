@@ -54,6 +54,10 @@ class EventTime(Struct):
         """The source of a partition has nothing more: it holds nothing back."""
         self.partitions.setdefault(partition, SourcePartition()).ended = True
 
+    def has_ended(self) -> bool:
+        """Whether no partition has anything more to give."""
+        return all(one.ended for one in self.partitions.values())
+
     def tick(self, now_at_s: float) -> None:
         """Time passed without posts: partitions behind `now_at_s` are idle."""
         self.greatest_at_s = max(self.greatest_at_s, now_at_s)

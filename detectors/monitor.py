@@ -189,6 +189,8 @@ class _Batch:
             case SourceEnd():
                 self._core.time.end(partition_name(entry.origin))
                 yield from self._move_time()
+                if self._state.narratives.new_since_grouping and self._core.time.has_ended():
+                    yield from self._group()
             case Tick():
                 self._core.time.tick(entry.now_at_s)
                 yield from self._move_time()

@@ -1,0 +1,67 @@
+"""Corpora as the benchmarks read them: rows of JSON lines, every file of a folder of the data."""
+
+import gzip
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from detectors.entries import Origin, ScoredPost
+from detectors.records import Post
+from detectors.scoring import Scorer
+
+MADE_UP_START = datetime(2020, 1, 1, tzinfo=UTC)
+"""First post of a corpus without a clock; each row is one second."""
+
+SCORED_TOGETHER = 512
+
+
+def files(data: Path, folder: str) -> list[Path]:
+    """Every file of JSON lines in a folder of the data; says so where there is none."""
+    found = sorted(file for file in (data / folder).glob("*") if ".jsonl" in file.name)
+    if not found:
+        print(f"{data / folder}: no corpus there, skipped", file=sys.stderr)
+    return found
+
+
+def corpus_name(file: Path) -> str:
+    return file.name.split(".", 1)[0]
+
+
+def read_rows(file: Path) -> list[dict]:
+    content = file.read_bytes()
+    text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def post_of(row: dict, place: int) -> Post:
+    """A row as a post; one without a clock gets a second of its own."""
+    if "created_at" in row:
+        return msgspec.convert({key: value for key, value in row.items() if key != "gold"}, Post)
+    return Post(
+        post_id=str(row["id"]),
+        platform="corpus",
+        created_at=MADE_UP_START + timedelta(seconds=place),
+        author_id=f"author-of-{row['id']}",
+        text=row["text"],
+    )
+
+
+def score(scorer: Scorer, posts: list[Post], what: str) -> list[ScoredPost]:
+    """Score posts in order, with progress on standard error."""
+    scored: list[ScoredPost] = []
+    for start in range(0, len(posts), SCORED_TOGETHER):
+        batch = posts[start : start + SCORED_TOGETHER]
+        items = [(post, Origin("posts", 0, start + place), 0.0) for place, post in enumerate(batch)]
+        scored.extend(scorer.score(items))
+        print(f"\rscoring {what}: {len(scored):,} of {len(posts):,}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return scored
+
+
+def in_time(posts: list[ScoredPost]) -> list[ScoredPost]:
+    """Posts by event time, with offsets in that order, as one source partition would have them."""
+    ordered = sorted(posts, key=lambda post: (post.created_at_s, post.origin.offset))
+    return [msgspec.structs.replace(post, origin=Origin("posts", 0, offset)) for offset, post in enumerate(ordered)]
