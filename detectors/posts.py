@@ -179,8 +179,8 @@ def normalise(text: str) -> str:
     'kill them all, kill all of H1N1'
     """
     visible = unicodedata.normalize("NFKC", text[:MAX_TEXT_BYTES].translate(_INVISIBLE))
-    latin = _MARKED_WORD.sub(_without_look_alikes, visible)
-    plain = _LEET_WORD.sub(_without_leet, latin)
+    latin = _MARKED_WORD.sub(_without_look_alikes, visible) if _OTHER_SCRIPT.search(visible) else visible
+    plain = _LEET_WORD.sub(_without_leet, latin) if _LEET_SIGN.search(latin) else latin
     return _collapse(unicodedata.normalize("NFC", plain)[:MAX_SCORED_CHARACTERS])
 
 
@@ -208,6 +208,9 @@ _WHITE_SPACE = re.compile(r"\s+")
 _MARKED_WORD = re.compile(r"[\w\u0300-\u036f]+")
 """Words with their combining marks, so that composing them later cannot join two words into one."""
 _LEET_WORD = re.compile(r"[\w\u0300-\u036f@$]+")
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u052f]")
+"""Greek and Cyrillic."""
+_LEET_SIGN = re.compile(r"[013457@$]")
 _FIELD = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(.+)`$")
 
@@ -253,7 +256,7 @@ def _without_look_alikes(match: re.Match[str]) -> str:
         return word
     mapped = word.translate(_LOOK_ALIKES)
     mixed = mapped != word and any("a" <= letter <= "z" for letter in word.lower())
-    return mapped if mixed and not any("\u0370" <= letter <= "\u052f" for letter in mapped) else word
+    return mapped if mixed and not _OTHER_SCRIPT.search(mapped) else word
 
 
 def _without_leet(match: re.Match[str]) -> str:

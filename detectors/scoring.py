@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 from msgspec import Struct
 
-from detectors import lexical, surface_forms, vectors
+from detectors import lexical, vectors
 from detectors.embedding import MICRO_BATCH, Encoder, TextCache, embed
 from detectors.entries import ClaimEntry, Indicator, Origin, ScoredPost, Vector
-from detectors.incitement import IncitementHead, IncitementWeights
+from detectors.incitement import IncitementHead, IncitementWeights, indicators
 from detectors.lexical import LexicalChannel, language_of
 from detectors.posts import clean, links_in, normalise
 from detectors.records import Claim, Post, Stance
@@ -126,13 +126,12 @@ class Scorer:
         with self._timed("lexical"):
             words = self._lexical.vectors(texts, [language for _, language in items])
         with self._timed("heads"):
-            readings = [surface_forms.read(text) for text in texts]
-            probabilities = self._head.judge(readings, texts, dense)
+            probabilities = self._head.probabilities(texts, dense)
             return [
                 TextScores(
                     vector=vectors.quantise(dense[i], words[i], self.space),
                     incitement=float(probabilities[i]),
-                    indicators=readings[i].indicators,
+                    indicators=indicators(text),
                     stance=stance_of(text, is_reply=False),
                     stance_as_reply=stance_of(text, is_reply=True),
                 )

@@ -106,7 +106,9 @@ def load_encoder(name_or_path: str = "", *, threads: int = 0, revision: str | No
     space = encoder_space(name_or_path, revision=revision)
     folder = _folder_of(name_or_path)
     if folder is not None:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's library is first imported
+        # Both are read when the hub's library is first imported; nothing is fetched, so there is no progress to show.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import torch
     from sentence_transformers import SentenceTransformer
 

@@ -81,7 +81,9 @@ def _good_rows(batch: list[Line], file: Path, console: Console) -> Iterator[Text
         try:
             yield decode_text_row(line.value)
         except BadRecord as bad:
-            console.print(f"{file}:{line.number}: {bad.field}: {bad.error}", markup=False, highlight=False)
+            console.print(
+                f"{file}:{line.number}: {bad.field}: {bad.error}", markup=False, highlight=False, soft_wrap=True
+            )
 
 
 def _line(row: TextRow, scores: TextScores) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from detectors import lexical
 from detectors.embedding import HashEncoder
 from detectors.entries import ClaimEntry, Origin, ScoredPost
-from detectors.incitement import FEATURES, IncitementWeights, WrongSpaceError
+from detectors.incitement import IncitementWeights, WrongSpaceError
 from detectors.posts import decode_post
 from detectors.records import Claim, Post, Stance
 from detectors.scoring import NOTHING_SAID, STAGES, Scorer, ScoringWeights
@@ -19,7 +19,7 @@ WEIGHTS = ScoringWeights(
     incitement=IncitementWeights(
         space="",
         dense=(),
-        wording=dict.fromkeys(FEATURES, 0.1),
+        lexical={},
         bias=-3.0,
         calibration=(1.0, 0.0),
         trained_on="nothing: a test",

