@@ -346,3 +346,7 @@ def kafka_start(port: int, fresh: bool) -> int | None:
 def settings() -> int | None:
     """List every EMBERWATCH_* variable with what it is set to."""
     return _run("streams.settings_command")
+
+
+if __name__ == "__main__":
+    main()
