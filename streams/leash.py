@@ -8,6 +8,7 @@ This file is also that small process: `python leash.py COMMAND...` (it imports o
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -71,7 +72,9 @@ def _hold(command: Sequence[str]) -> int:
 
 
 def _end_when_let_go(child: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    # Not `sys.stdin`: its lock, held by a thread that still reads, crashes an interpreter that ends.
+    while os.read(0, 1024):
+        pass
     child.terminate()
     try:
         child.wait(GRACE_S)
