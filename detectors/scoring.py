@@ -48,7 +48,7 @@ NOTHING_SAID = TextScores()
 
 
 class Scorer:
-    """Scores posts and claims with one encoder; remembers the scores of the last `cache_texts` texts.
+    """Scores posts and claims with one encoder; remembers the scores of the last `cache_texts` texts (2 to 3 KB each).
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ class Scorer:
         timed: Timed = nullcontext,
         micro_batch: int = MICRO_BATCH,
     ) -> None:
+        self.space = space_of(encoder.space)
+        """Name of the embedding space of all vectors that this scorer makes."""
         self._encoder = encoder
         self._head = IncitementHead(weights.incitement, encoder.space)
         self._lexical = LexicalChannel()
@@ -72,11 +74,6 @@ class Scorer:
         self._micro_batch = micro_batch
         self.cache: TextCache[TextScores] = TextCache(cache_texts)
         """Its `hits` and `misses` say how much was repeated."""
-
-    @property
-    def space(self) -> str:
-        """Name of the embedding space of all vectors that this scorer makes."""
-        return space_of(self._encoder.space)
 
     def score(self, items: Sequence[tuple[Post, Origin, float]]) -> list[ScoredPost]:
         """Score posts, each with its origin and the speed of its source, in order.
