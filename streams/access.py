@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import os
 
 from aiohttp import web
 
@@ -52,5 +53,7 @@ async def listen(runner: web.BaseRunner, host: str, port: int, *, port_variable:
         await site.start()
     except OSError as error:
         await runner.cleanup()
-        raise PortTakenError(f"{port_variable}: cannot listen on {host}:{port} ({error.strerror or error})") from error
+        # asyncio writes a sentence of its own into `strerror`; the number still tells which fault it is.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise PortTakenError(f"{port_variable}: cannot listen on {host}:{port}: {why}") from error
     return int(runner.addresses[0][1])

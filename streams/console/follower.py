@@ -20,6 +20,8 @@ from streams.settings import Settings
 from streams.topics import Name, topic_name
 
 RETRY_AFTER_S = 2.0
+ANSWER_WITHIN_MS = 5_000
+"""A broker that takes longer counts as lost: an analyst must not look at an old board for half a minute."""
 JOURNAL_LOOK_EVERY_S = 2.0
 JOURNAL_LOOK_BYTES = 128 * 1024
 """Enough for one entry: only the last is looked at, however many there are."""
@@ -89,7 +91,7 @@ class Follower:
         partitions = [p for topic in self._put for p in kafka_clients.partitions_of(reader, topic)]
         reader.assign(partitions)
         reader.seek_to_beginning(*partitions)
-        ends = reader.end_offsets(partitions)
+        ends = reader.end_offsets(partitions, timeout_ms=ANSWER_WITHIN_MS)
         self._board.start_over()
         behind = set(partitions)
         while not self._stop.is_set():
@@ -153,7 +155,7 @@ class _Journal:
 
     def look(self) -> None:
         self._looked_at_s = time.monotonic()
-        ends = self._reader.end_offsets(self._partitions)
+        ends = self._reader.end_offsets(self._partitions, timeout_ms=ANSWER_WITHIN_MS)
         records = [record for p in self._partitions if ends[p] and (record := self._last(p, ends[p]))]
         times_s = [at_s for record in records if (at_s := _event_time_s(record.value)) is not None]
         self._board.put_journal_tail(
@@ -183,6 +185,6 @@ def _event_time_s(value: bytes | None) -> float | None:
 
 
 def _check_not_shorter(reader: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-    ends = reader.end_offsets(partitions)
+    ends = reader.end_offsets(partitions, timeout_ms=ANSWER_WITHIN_MS)
     if any(reader.position(p) > ends[p] for p in partitions):
         raise _TopicsChangedError
