@@ -124,4 +124,4 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _value(value: Any) -> str:
     """A number, text or list of texts: in JSON and TOML alike."""
-    return "nothing" if value is None else msgspec.json.encode(value).decode()
+    return "nothing" if value is None else msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -1,7 +1,8 @@
 """kafka-python clients made from the settings: admin, producer, and a reader that belongs to no group."""
 
 import ssl
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -12,6 +13,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from streams.errors import EmberwatchError
 from streams.settings import Settings, variable_of
 
+END_WITHIN_S = 10.0
+"""How long the ends of the logs may take to find on the embedded broker."""
+
+SCOUT_WITHIN_S = 30.0
 LARGEST_RECORD_BYTES = 4 * 1024 * 1024
 """Snapshots come in chunks of up to a megabyte; dead letters carry a whole bad record and its headers."""
 
@@ -55,10 +60,60 @@ def producer(settings: Settings, **more: Any) -> KafkaProducer:
     return _connected(settings, lambda common: KafkaProducer(**common, **options))
 
 
-def consumer(settings: Settings, **more: Any) -> KafkaConsumer:
+class Reader(KafkaConsumer):  # type: ignore[misc]
+    """Consumer whose `end_offsets` are right on the embedded broker too.
+
+    That one answers with the first offset of the last batch, plus one: records that were sent together would be
+    missed. What it says of the end when it is read from there is right, so a scout reads from there.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._options = options
+        self._scout: KafkaConsumer | None = None
+
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], timeout_ms: float | None = None
+    ) -> dict[TopicPartition, int]:
+        """Offset of the next record of each partition; the positions of this reader stay as they are."""
+        ends: dict[TopicPartition, int] = super().end_offsets(list(partitions), timeout_ms)
+        if not is_embedded_id(self._cluster.cluster_id):
+            return ends
+        return ends | self._scouted({partition: end for partition, end in ends.items() if end})
+
+    def close(self, *arguments: Any, **options: Any) -> None:
+        """Close the scout as well."""
+        if self._scout is not None:
+            self._scout.close()
+        super().close(*arguments, **options)
+
+    def _scouted(self, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        if self._scout is None:
+            self._scout = KafkaConsumer(**self._options)
+        self._scout.unsubscribe()  # forgets what it knew of the ends
+        self._scout.assign(list(ends))
+        for partition, end in ends.items():
+            self._scout.seek(partition, end - 1)
+        found: dict[TopicPartition, int] = {}
+        deadline_s = time.monotonic() + SCOUT_WITHIN_S
+        while len(found) < len(ends):
+            if time.monotonic() > deadline_s:
+                raise EmberwatchError(f"the embedded broker does not tell where {ends.keys() - found.keys()} end")
+            self._scout.poll(timeout_ms=50)
+            found |= {partition: end for partition in ends if (end := self._scout.highwater(partition)) is not None}
+        return found
+
+
+def consumer(settings: Settings, **more: Any) -> Reader:
     """Consumer without a group: the caller assigns partitions and seeks."""
     options = {"group_id": None, "enable_auto_commit": False, "auto_offset_reset": "earliest", **more}
-    return _connected(settings, lambda common: KafkaConsumer(**common, **options))
+    reader: Reader = _connected(settings, lambda common: Reader(**common, **options))
+    return reader
+
+
+def is_embedded_id(cluster_id: str | None) -> bool:
+    """Tell by its cluster's id whether a broker is the embedded one."""
+    return cluster_id is not None and cluster_id.startswith(("emberwatch-embedded", "tansu"))
 
 
 def demand_topic(settings: Settings, topic: str) -> None:
@@ -84,10 +139,35 @@ def read_to_end(settings: Settings, topics: Iterable[str]) -> Iterator[ConsumerR
     reader = consumer(settings)
     try:
         partitions = [partition for topic in topics for partition in partitions_of(reader, topic)]
-        for partition, end in sorted(reader.end_offsets(partitions).items()):
+        for partition, end in sorted(log_ends(settings, reader, partitions).items()):
             yield from _read_partition(reader, partition, end)
     finally:
         reader.close()
+
+
+def log_ends(
+    settings: Settings, reader: KafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Offset after the last record of each partition; on the embedded broker the reader's assignment changes.
+
+    That broker, asked for the end, names the first record of the last batch, plus one. What it says with the
+    records themselves is right, so the last batch is fetched.
+    """
+    ends: dict[TopicPartition, int] = reader.end_offsets(partitions)
+    if not settings.embedded:
+        return ends
+    reader.assign(partitions)
+    for partition, end in ends.items():
+        reader.seek(partition, max(0, end - 1))
+    waiting = {partition for partition, end in ends.items() if end}
+    deadline_s = time.monotonic() + END_WITHIN_S
+    while waiting and time.monotonic() < deadline_s:
+        reader.poll(timeout_ms=100)
+        for partition in list(waiting):
+            if reader.highwater(partition) is not None and reader.position(partition) >= reader.highwater(partition):
+                ends[partition] = max(ends[partition], reader.highwater(partition))
+                waiting.remove(partition)
+    return ends
 
 
 def _no_topic(topic: str) -> EmberwatchError:

@@ -53,7 +53,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=str)
 
 
 class ReadableLines(logging.Formatter):
@@ -76,4 +76,4 @@ def _word(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = str(value)
-    return text if text.isprintable() and " " not in text and text else json.dumps(text, ensure_ascii=False)
+    return text if text.isprintable() and " " not in text and text else json.dumps(text)

@@ -199,7 +199,9 @@ def create(settings: Settings) -> list[Finding]:
         missing = {topic_name(settings, topic.name): topic for topic in TOPICS}
         missing = {name: topic for name, topic in missing.items() if name not in there}
         wanted = {name: _creation(settings, topic) for name, topic in missing.items()}
-        made_topics = admin.create_topics(wanted, raise_errors=False)["topics"] if wanted else []
+        made_topics = (
+            admin.create_topics(wanted, raise_errors=False, wait_for_metadata=True)["topics"] if wanted else []
+        )
     finally:
         admin.close()
     findings = []
@@ -242,7 +244,9 @@ def verify(settings: Settings) -> list[Finding]:
 
 def is_embedded(admin: Any) -> bool:
     """Whether the broker says that it is the embedded one."""
-    return str(admin.describe_cluster().get("cluster_id", "")).startswith(("tansu", "emberwatch-embedded"))
+    from streams.kafka_clients import is_embedded_id
+
+    return is_embedded_id(admin.describe_cluster().get("cluster_id"))
 
 
 def _creation(settings: Settings, topic: Topic) -> dict[str, Any]:
