@@ -175,8 +175,8 @@ def normalise(text: str) -> str:
     otherwise Latin words, and digits for letters where that makes a known English word. At most
     `MAX_SCORED_CHARACTERS` long; the same text normalised again stays the same.
 
-    >>> normalise("𝗸𝗶𝗹𝗹 them аll, k1ll\u200b 4ll of H1N1")
-    'kill them all, kill all of H1N1'
+    >>> normalise("𝗸𝗶𝗹𝗹 them аll, k1ll\u200b all of La7")
+    'kill them all, kill all of La7'
     """
     visible = unicodedata.normalize("NFKC", text[:MAX_TEXT_BYTES].translate(_INVISIBLE))
     latin = _MARKED_WORD.sub(_without_look_alikes, visible) if _OTHER_SCRIPT.search(visible) else visible
@@ -243,8 +243,9 @@ _LOOK_ALIKES = str.maketrans(
 
 _LEET = {"0": "o", "1": "il", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 _LEET_SIGNS = frozenset(_LEET)
-_LEAST_LEET_LETTERS = 2
-"""Shorter remainders (`m4`, `g7`, `4am`) are names and times."""
+_LEET_SHAPE = re.compile(r"[^\W\d_]+(?:[013457@$]+[^\W\d_]+)+|[4$@][^\W\d_]{3,}(?:[013457@$]+[^\W\d_]+)*")
+"""Signs between letters, or one before three letters. What ends in a sign or opens with a number is more often a name
+or a time: La7, be4, 11am, 1ra."""
 _MOST_LEET_SIGNS = 5
 _KNOWN_WORD_ZIPF = 3.0
 """Once in a million words: a decoded word must be at least that common to be believed."""
@@ -269,9 +270,7 @@ def _without_leet(match: re.Match[str]) -> str:
 @lru_cache(maxsize=4096)
 def _decoded_leet(word: str) -> str:
     """Give the most common word that the signs may stand for, if it is known and the word as written is not."""
-    letters = sum(letter.isalpha() for letter in word)
-    signs = sum(letter in _LEET_SIGNS for letter in word)
-    if letters < _LEAST_LEET_LETTERS or signs > _MOST_LEET_SIGNS or letters + signs != len(word):
+    if not _LEET_SHAPE.fullmatch(word) or sum(letter in _LEET_SIGNS for letter in word) > _MOST_LEET_SIGNS:
         return word
     readings = ["".join(letters) for letters in product(*(_LEET.get(letter, letter) for letter in word))]
     best = max(readings, key=lambda reading: (zipf_frequency(reading, "en"), reading))
