@@ -267,7 +267,8 @@ def test_a_hidden_word_reads_plain(hidden: str, plain: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "La7, be4, 11am, 1ra, #Rescue5, H1N1, COVID19, MH370, G20, B52s, 4chan, 10th, 5pm, 100k, 2014, 1st, 50s, CO2, iPhone5s, 3D, AK47, U2",
+        "La7, be4, 11am, 1ra, #Rescue5, H1N1, COVID19, MH370, G20, B52s",
+        "4chan, 10th, 5pm, 100k, 2014, 1st, 50s, CO2, iPhone5s, 3D, AK47, U2",
         "Москва и Київ, СССР",
         "Αθήνα",
         "ana@example.org owes $500 and US$40",
