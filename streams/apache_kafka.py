@@ -178,7 +178,9 @@ def _format(properties: Path, folder: Path) -> None:
     if (folder / "logs" / "meta.properties").exists():
         return
     identity = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = _command("kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", str(properties))
+    command = _command(
+        "kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={identity}", "-c", str(properties)
+    )
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
         raise EmberwatchError(f"the folder of Apache Kafka was not made: {(done.stdout + done.stderr).strip()[:2000]}")
