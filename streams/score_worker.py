@@ -1,0 +1,276 @@
+"""The score worker: posts and control records in, journal entries out, dead letters aside.
+
+It keeps nothing between two batches but a cache, so as many run as there are partitions of `posts`. A record is
+acknowledged when the broker has confirmed what became of it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any
+
+import prometheus_client
+from msgspec import Struct
+
+from detectors.codec import encode_entry
+from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
+from detectors.policy import Configuration, TimeParameters
+from detectors.posts import BadRecord, decode_post
+from detectors.records import Post
+from detectors.scoring import Scorer, Timed
+from streams import dead_letters
+from streams.attempts import MOST_ATTEMPTS, Attempts
+from streams.batch_loop import Event, run_in_batches
+from streams.control_records import CONTROL_TOPICS, Record, entry_of, last_configuration, open_journal
+from streams.faust_app import Outlet, build_app, confirmed, stop_on_signal
+from streams.metrics import Metrics
+from streams.models import load_scorer
+from streams.publish import END_HEADER, SPEED_HEADER
+from streams.settings import Settings
+from streams.topics import Name, topic_name
+from streams.worker import Worker
+
+MAX_BATCH = 64
+"""Posts a batch: with the default model, a fifth of a second of new texts on one core."""
+MAX_WAIT_S = 0.03
+CONFIGURATION_EVERY_S = 10.0
+"""How often a worker looks for changed time parameters; only one of them gets the record itself."""
+
+_log = logging.getLogger("streams.score")
+
+
+class _Scorable(Struct, frozen=True):
+    """A decoded post on its way to the scorer."""
+
+    post: Post
+    origin: Origin
+    speed: float
+
+
+class _Refused(Struct, frozen=True):
+    """A record that becomes a dead letter."""
+
+    event: Event
+    field: str
+    error: str
+
+
+_Outcome = _Scorable | _Refused | SourceEnd | Entry
+
+
+class ScoreWorker:
+    """What every batch needs.
+
+    Parameters
+    ----------
+    scorer : used from one thread only.
+    configuration : in force when the worker starts; its time parameters follow what is applied later.
+    """
+
+    def __init__(self, settings: Settings, scorer: Scorer, configuration: Configuration, metrics: Metrics) -> None:
+        self.app = build_app(settings, "score")
+        consumed = [topic_name(settings, name) for name in ("posts", *CONTROL_TOPICS)]
+        self.worker = Worker(self.app, settings, "score", metrics, consumed)
+        self._settings = settings
+        self._scorer = scorer
+        self._configuration = configuration
+        self._metrics = metrics
+        self._journal = Outlet(self.app, settings, "journal")
+        self._dead_letters = Outlet(self.app, settings, "dead-letters")
+        self._scoring = ThreadPoolExecutor(1, "scoring")
+        self._attempts = Attempts(settings.data_dir / "scoring")
+        self._agent("posts", self.handle_posts)
+        for topic in CONTROL_TOPICS:
+            self._agent(topic, self._control_handler(topic))
+
+    async def handle_posts(self, events: Sequence[Event]) -> None:
+        """Score a batch of posts; returns when journal and dead letters are confirmed."""
+        with self._timed("decode"):
+            outcomes = [self._decoded(event) for event in events]
+        posts = [outcome for outcome in outcomes if isinstance(outcome, _Scorable)]
+        with self._timed("score"):
+            scored = dict(zip((post.origin for post in posts), await self._score(posts), strict=True))
+        settled = [
+            _settled(scored[outcome.origin], event) if isinstance(outcome, _Scorable) else outcome
+            for event, outcome in zip(events, outcomes, strict=True)
+        ]
+        with self._timed("journal"):
+            await self._deliver("posts", settled)
+        self._count_posts(settled)
+
+    async def _deliver(self, topic: Name, outcomes: Sequence[Any]) -> None:
+        """Append entries in order, put the refused aside, and wait for all of it."""
+        deliveries = []
+        for outcome in outcomes:
+            if isinstance(outcome, _Refused):
+                deliveries.append(await self._put_aside(topic, outcome))
+                continue
+            value = encode_entry(outcome)
+            shards = shards_of(outcome, self._settings.shards)
+            deliveries += [await self._journal.send(value, partition=shard) for shard in shards]
+        await confirmed(deliveries)
+        self._metrics.last_entry.set_to_current_time()
+        self.worker.watchdog.progressed()
+
+    async def _put_aside(self, topic: Name, refused: _Refused) -> Awaitable[Any]:
+        message = refused.event.message
+        headers = dead_letters.headers_of(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            field=refused.field,
+            error=refused.error,
+        )
+        self._metrics.dead_letters.labels(topic=topic).inc()
+        return await self._dead_letters.send(message.value, key=message.key, headers=headers)
+
+    def _decoded(self, event: Event) -> _Outcome:
+        origin = _origin(event)
+        try:
+            if END_HEADER in event.headers:
+                return SourceEnd(origin=origin)
+            speed = _speed(event.headers.get(SPEED_HEADER))
+            post = decode_post(event.value or b"", received_at_s=event.message.timestamp, time=self._time)
+        except BadRecord as bad:
+            return _Refused(event, bad.field, bad.error)
+        return _Scorable(post, origin, speed)
+
+    async def _score(self, posts: Sequence[_Scorable]) -> list[ScoredPost | str]:
+        """Entries of the posts, or why a post brings the scorer down; off the event loop."""
+        if not posts:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._scoring, self._score_now, posts)
+
+    def _score_now(self, posts: Sequence[_Scorable]) -> list[ScoredPost | str]:
+        origins = [post.origin for post in posts]
+        if not any(map(self._attempts.deaths, origins)):
+            self._attempts.begin(origins)
+            try:
+                scored = self._scorer.score([(post.post, post.origin, post.speed) for post in posts])
+            except Exception:  # noqa: BLE001  the one by one below says which
+                _log.exception("a batch was not scored; its posts are scored one by one")
+            else:
+                self._attempts.done(origins)
+                return list(scored)
+        return [self._score_alone(post) for post in posts]
+
+    def _score_alone(self, post: _Scorable) -> ScoredPost | str:
+        failed, why = self._attempts.deaths(post.origin), "the scorer died of it"
+        scored = None
+        while scored is None and failed < MOST_ATTEMPTS:
+            self._attempts.begin([post.origin])
+            try:
+                [scored] = self._scorer.score([(post.post, post.origin, post.speed)])
+            except Exception as error:  # noqa: BLE001  whatever it is, it must not stop the others
+                failed, why = failed + 1, f"the scorer failed: {type(error).__name__}: {error}"
+        self._attempts.done([post.origin])
+        return why if scored is None else scored
+
+    def _control_handler(self, topic: Name) -> Callable[[Sequence[Event]], Awaitable[None]]:
+        async def handle(events: Sequence[Event]) -> None:
+            outcomes = [await self._control_outcome(topic, event) for event in events]
+            await self._deliver(topic, outcomes)
+            for outcome in outcomes:
+                if not isinstance(outcome, _Refused):
+                    self._metrics.control_records.labels(topic=topic).inc()
+                if isinstance(outcome, ConfigurationEntry):
+                    self._configuration = outcome.configuration
+
+        return handle
+
+    async def _control_outcome(self, topic: Name, event: Event) -> _Outcome:
+        record = Record(_origin(event), event.message.key, event.message.value, event.message.timestamp)
+
+        def read() -> Entry:
+            return entry_of(topic, record, scorer=self._scorer, shards=self._settings.shards, time=self._time)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._scoring, read)
+        except BadRecord as bad:
+            return _Refused(event, bad.field, bad.error)
+
+    def _agent(self, topic: Name, handle: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+        async def consume(stream: Any) -> None:
+            await run_in_batches(stream, handle, max_batch=MAX_BATCH, max_wait_s=MAX_WAIT_S)
+
+        self.app.agent(self.app.topic(topic_name(self._settings, topic)), name=f"score-{topic}")(consume)
+
+    @property
+    def _time(self) -> TimeParameters:
+        return self._configuration.time
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        with self._metrics.score_stage.labels(stage=stage).time():
+            yield
+
+    def _count_posts(self, outcomes: Sequence[Any]) -> None:
+        now_s = time.time()
+        for outcome in outcomes:
+            if isinstance(outcome, ScoredPost):
+                self._metrics.posts_scored.labels(outcome="scored").inc()
+                self._metrics.score_latency.observe(max(0.0, now_s - outcome.ingested_at_s))
+            elif isinstance(outcome, _Refused):
+                self._metrics.posts_scored.labels(outcome="dead_letter").inc()
+
+    async def follow_configuration(self) -> None:
+        """Keep the time parameters of this worker those in force."""
+        while True:
+            await asyncio.sleep(CONFIGURATION_EVERY_S)
+            found = await asyncio.to_thread(last_configuration, self._settings, self._scorer.space)
+            if found is not None:
+                self._configuration = found[0]
+
+
+def shards_of(entry: Entry, shards: int) -> range:
+    """Shards that an entry goes to: a function of the record alone, so a post that comes again lands there again.
+
+    One stream of posts is one shard (the first) for now; what everyone must know goes to all.
+    """
+    return range(1) if isinstance(entry, ScoredPost) else range(shards)
+
+
+def run(settings: Settings) -> int:
+    """Run a score worker until it is asked to stop."""
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    metrics = Metrics(prometheus_client.CollectorRegistry(), "score")
+    scorer = await asyncio.to_thread(load_scorer, settings, timed=_span_of(metrics))
+    configuration = await asyncio.to_thread(open_journal, settings, scorer.space)
+    stage = ScoreWorker(settings, scorer, configuration, metrics)
+    await stage.worker.run(stop_on_signal(), ready={}, beside=[stage.follow_configuration])
+    return 0
+
+
+def _span_of(metrics: Metrics) -> Timed:
+    """Time the stage of scoring that has a series of its own."""
+    return lambda stage: metrics.score_stage.labels(stage=stage).time() if stage == "embed" else nullcontext()
+
+
+def _settled(scored: ScoredPost | str, event: Event) -> ScoredPost | _Refused:
+    return _Refused(event, "text", scored) if isinstance(scored, str) else scored
+
+
+def _origin(event: Event) -> Origin:
+    message = event.message
+    return Origin(message.topic, message.partition, message.offset)
+
+
+def _speed(header: bytes | None) -> float:
+    """Speed of the source as its header says; raises `BadRecord`."""
+    if header is None:
+        return 1.0
+    try:
+        speed = float(header)
+    except ValueError:
+        raise BadRecord(SPEED_HEADER, "not a number") from None
+    if not 0.0 <= speed < math.inf:
+        raise BadRecord(SPEED_HEADER, "not a number from 0 on")
+    return speed
