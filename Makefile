@@ -20,16 +20,18 @@ check-python:
 install: $(VENV)/installed ## everything into .venv (TORCH_BACKEND=cpu for a PyTorch without CUDA)
 
 $(VENV)/installed: requirements.lock pyproject.toml | check-python
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "'$(PYTHON) -m venv' does not work here; on Debian, 'apt-get install python3-venv' brings it."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 ifdef TORCH_BACKEND
-	@# Wheels of another index have other hashes than those of the lock file.
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-verify-hashes --torch-backend $(TORCH_BACKEND) -r requirements.lock
+	@# The lock file as constraints: its CUDA packages are left out, and wheels of another index have other hashes.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-verify-hashes --torch-backend $(TORCH_BACKEND) \
+	  --constraint requirements.lock --editable '.[train,bench,dev]'
 else
-	@echo "Installing into $(VENV); on Linux this includes PyTorch with CUDA, some gigabytes. Without: make install TORCH_BACKEND=cpu"
+	@echo "Installing into $(VENV); on Linux that includes PyTorch with CUDA, some gigabytes. Without: make install TORCH_BACKEND=cpu"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-endif
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+endif
 	@touch $@
 	@echo "Installed. '$(BIN)/emberwatch --help' is a place to start, 'make demo' another."
 
