@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -12,9 +12,6 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.errors import EmberwatchError
 from streams.settings import Settings, variable_of
-
-END_WITHIN_S = 10.0
-"""How long the ends of the logs may take to find on the embedded broker."""
 
 SCOUT_WITHIN_S = 30.0
 LARGEST_RECORD_BYTES = 4 * 1024 * 1024
@@ -139,44 +136,25 @@ def read_to_end(settings: Settings, topics: Iterable[str]) -> Iterator[ConsumerR
     reader = consumer(settings)
     try:
         partitions = [partition for topic in topics for partition in partitions_of(reader, topic)]
-        for partition, end in sorted(log_ends(settings, reader, partitions).items()):
-            yield from _read_partition(reader, partition, end)
+        for partition, end in sorted(reader.end_offsets(partitions).items()):
+            yield from read_partition(reader, partition, end)
     finally:
         reader.close()
-
-
-def log_ends(
-    settings: Settings, reader: KafkaConsumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
-    """Offset after the last record of each partition; on the embedded broker the reader's assignment changes.
-
-    That broker, asked for the end, names the first record of the last batch, plus one. What it says with the
-    records themselves is right, so the last batch is fetched.
-    """
-    ends: dict[TopicPartition, int] = reader.end_offsets(partitions)
-    if not settings.embedded:
-        return ends
-    reader.assign(partitions)
-    for partition, end in ends.items():
-        reader.seek(partition, max(0, end - 1))
-    waiting = {partition for partition, end in ends.items() if end}
-    deadline_s = time.monotonic() + END_WITHIN_S
-    while waiting and time.monotonic() < deadline_s:
-        reader.poll(timeout_ms=100)
-        for partition in list(waiting):
-            if reader.highwater(partition) is not None and reader.position(partition) >= reader.highwater(partition):
-                ends[partition] = max(ends[partition], reader.highwater(partition))
-                waiting.remove(partition)
-    return ends
 
 
 def _no_topic(topic: str) -> EmberwatchError:
     return EmberwatchError(f"there is no topic {topic} on this broker; `emberwatch topics create` makes it")
 
 
-def _read_partition(reader: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[ConsumerRecord]:
+def read_partition(
+    reader: KafkaConsumer, partition: TopicPartition, end: int, *, start: int | None = None
+) -> Iterator[ConsumerRecord]:
+    """Read one partition up to an offset, from another or from what is kept first; the reader is given up to it."""
     reader.assign([partition])
-    reader.seek_to_beginning(partition)
+    if start is None:
+        reader.seek_to_beginning(partition)
+    else:
+        reader.seek(partition, start)
     # A compacted log may lack its last offsets: the position, not the last record, says that the end is reached.
     while reader.position(partition) < end:
         for record in reader.poll(timeout_ms=500).get(partition, []):
