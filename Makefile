@@ -1,6 +1,6 @@
 # Emberwatch: `make` lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help install check-python demo test test-all lint format golden bench kafka-install kafka lock clean
+.PHONY: help install demo test test-all lint format golden bench kafka-install kafka lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -13,13 +13,12 @@ help: ## this list
 	@echo "  A Python other than python3:      make install PYTHON=python3.12"
 	@echo "  PyTorch without CUDA (smaller):   make install TORCH_BACKEND=cpu"
 
-check-python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	  || { echo "Emberwatch needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Give one with PYTHON=..."; exit 1; }
-
 install: $(VENV)/installed ## everything into .venv (TORCH_BACKEND=cpu for a PyTorch without CUDA)
 
-$(VENV)/installed: requirements.lock pyproject.toml | check-python
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python \
+	  || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || { echo "Emberwatch needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1). Give one with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "'$(PYTHON) -m venv' does not work here; on Debian, 'apt-get install python3-venv' brings it."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
