@@ -9,7 +9,7 @@ opaque id of an open alert, through `OpenAlerts`, which shows at most `SHOWN_ALE
 they close.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Literal, TypeVar, get_args
 
@@ -40,7 +40,23 @@ ENTRY_TAGS: tuple[str, ...] = tuple(str(entry.__struct_config__.tag) for entry i
 NARRATIVE_STATES: tuple[str, ...] = get_args(Narrative.__annotations__["state"])
 SCORE_STAGES = ("decode", "embed", "score", "journal")
 CONTROL_TOPICS = ("claims", "feedback", "crisis", "deletions", "configuration")
-DROPS = ("repeat", "indexed_post", "micro_cluster", "alert", "page_over_budget", "skipped_entry")
+LEFT_OUT = {
+    "repeated_record": "repeat",
+    "repeated_post": "repeat",
+    "index_evicted": "indexed_post",
+    "micro_cluster_cap": "micro_cluster",
+    "closed_alert_cap": "alert",
+    "page_over_budget": "page_over_budget",
+    "skipped_entry": "skipped_entry",
+    "orphan": "orphan",
+    "deleted": "deleted",
+    "deleted_before_it_came": "deleted",
+    "date_distrusted": "date_distrusted",
+    "feedback_on_unknown": "feedback_on_unknown",
+}
+"""What the fold calls each reason for leaving something out, and the label under which it is counted."""
+
+DROPS = (*dict.fromkeys(LEFT_OUT.values()), "other")
 
 STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -193,7 +209,7 @@ DROPPED = Family(
     name="emberwatch_dropped_total",
     kind="counter",
     unit="",
-    help="What was left out or forgotten before its time, by what it was.",
+    help="What was left out or forgotten before its time, by what it was; repeats, orphans, deletions are expected.",
     labels={"what": DROPS},
     stages=("monitor",),
 )
@@ -348,6 +364,7 @@ class Metrics:
         self.snapshots = self._counter(SNAPSHOTS)
         self.last_snapshot = self._gauge(LAST_SNAPSHOT)
         self.cold_start = self._gauge(COLD_START)
+        self._left_out: dict[str, int] | None = None
         self.open_alerts = OpenAlerts()
         if self._exports(ALERT_OPEN):
             registry.register(self.open_alerts)
@@ -356,6 +373,18 @@ class Metrics:
         """Count a published revision of an alert and keep the gauge of open ones."""
         self.alert_transitions.labels(transition=alert.transition, severity=alert.severity).inc()
         self.open_alerts.put(alert)
+
+    def count_left_out(self, totals: Mapping[str, int]) -> None:
+        """Take the fold's totals of what it left out, by its reasons, and count what is new in them.
+
+        The first call, right after the state was loaded, only says where counting starts: what a snapshot brings
+        along happened before.
+        """
+        if self._left_out is not None:
+            for reason, total in totals.items():
+                new = max(0, total - self._left_out.get(reason, 0))
+                self.dropped.labels(what=LEFT_OUT.get(reason, "other")).inc(new)
+        self._left_out = dict(totals)
 
     def set_build(self, *, version: str, config_hash: str, embedding_space: str) -> None:
         """Say what is in force; what was in force before vanishes."""

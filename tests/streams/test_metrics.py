@@ -1,4 +1,5 @@
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -6,8 +7,9 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from detectors import monitor
 from detectors.records import Alert, Counts, DataHealth, Growth, Handling, Review, Spread, Stance
-from streams.metrics import FAMILIES, SHOWN_ALERTS, Metrics, OpenAlerts, first_kind
+from streams.metrics import DROPS, FAMILIES, LEFT_OUT, SHOWN_ALERTS, Metrics, OpenAlerts, first_kind
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parent / "golden" / "metrics.txt"
@@ -179,3 +181,18 @@ def test_a_new_build_replaces_the_old_one(registry):
     metrics.set_build(version="1", config_hash="b", embedding_space="s")
     family = next(family for family in registry.collect() if family.name == "emberwatch_build_info")
     assert [sample.labels["config_hash"] for sample in family.samples] == ["b"]
+
+
+def test_what_a_snapshot_brings_along_is_not_counted_again(registry):
+    metrics = Metrics(registry)
+    metrics.count_left_out({"repeated_post": 40})
+    metrics.count_left_out({"repeated_post": 42, "repeated_record": 1, "index_evicted": 5, "a_new_reason": 1})
+    metrics.count_left_out({"repeated_post": 42, "repeated_record": 1, "index_evicted": 6, "a_new_reason": 1})
+    counted = {what: registry.get_sample_value("emberwatch_dropped_total", {"what": what}) for what in DROPS}
+    assert {what: value for what, value in counted.items() if value} == {"repeat": 3, "indexed_post": 6, "other": 1}
+
+
+def test_every_reason_of_the_fold_has_a_label_of_its_own():
+    sources = "".join(path.read_text() for path in (Path(__file__).parents[2] / "detectors").glob("*.py"))
+    reasons = {*re.findall(r'leave_out\("(\w+)"', sources), *monitor.new_state().left_out()}
+    assert reasons <= set(LEFT_OUT)
