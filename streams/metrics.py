@@ -364,7 +364,7 @@ class Metrics:
         self.snapshots = self._counter(SNAPSHOTS)
         self.last_snapshot = self._gauge(LAST_SNAPSHOT)
         self.cold_start = self._gauge(COLD_START)
-        self._left_out: dict[str, int] | None = None
+        self._left_out: dict[int, dict[str, int]] = {}
         self.open_alerts = OpenAlerts()
         if self._exports(ALERT_OPEN):
             registry.register(self.open_alerts)
@@ -374,17 +374,16 @@ class Metrics:
         self.alert_transitions.labels(transition=alert.transition, severity=alert.severity).inc()
         self.open_alerts.put(alert)
 
-    def count_left_out(self, totals: Mapping[str, int]) -> None:
-        """Take the fold's totals of what it left out, by its reasons, and count what is new in them.
+    def left_out_before(self, totals: Mapping[str, int], shard: int = 0) -> None:
+        """Say where counting starts, when a shard's state was loaded: what it brings along happened before."""
+        self._left_out[shard] = dict(totals)
 
-        The first call, right after the state was loaded, only says where counting starts: what a snapshot brings
-        along happened before.
-        """
-        if self._left_out is not None:
-            for reason, total in totals.items():
-                new = max(0, total - self._left_out.get(reason, 0))
-                self.dropped.labels(what=LEFT_OUT.get(reason, "other")).inc(new)
-        self._left_out = dict(totals)
+    def count_left_out(self, totals: Mapping[str, int], shard: int = 0) -> None:
+        """Take the fold's totals of what it left out, by its reasons, and count what is new in them."""
+        before = self._left_out.get(shard, {})
+        for reason, total in totals.items():
+            self.dropped.labels(what=LEFT_OUT.get(reason, "other")).inc(max(0, total - before.get(reason, 0)))
+        self._left_out[shard] = dict(totals)
 
     def set_build(self, *, version: str, config_hash: str, embedding_space: str) -> None:
         """Say what is in force; what was in force before vanishes."""

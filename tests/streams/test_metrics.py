@@ -185,11 +185,17 @@ def test_a_new_build_replaces_the_old_one(registry):
 
 def test_what_a_snapshot_brings_along_is_not_counted_again(registry):
     metrics = Metrics(registry)
-    metrics.count_left_out({"repeated_post": 40})
+    metrics.left_out_before({"repeated_post": 40})
     metrics.count_left_out({"repeated_post": 42, "repeated_record": 1, "index_evicted": 5, "a_new_reason": 1})
     metrics.count_left_out({"repeated_post": 42, "repeated_record": 1, "index_evicted": 6, "a_new_reason": 1})
+    metrics.count_left_out({"orphan": 2}, shard=1)
     counted = {what: registry.get_sample_value("emberwatch_dropped_total", {"what": what}) for what in DROPS}
-    assert {what: value for what, value in counted.items() if value} == {"repeat": 3, "indexed_post": 6, "other": 1}
+    assert {what: value for what, value in counted.items() if value} == {
+        "repeat": 3,
+        "indexed_post": 6,
+        "orphan": 2,
+        "other": 1,
+    }
 
 
 def test_every_reason_of_the_fold_has_a_label_of_its_own():
