@@ -55,8 +55,9 @@ def unknown_in(expr):
             if label not in labels and label not in LABELS_OF_PROMETHEUS:
                 unknown.append(f"{name}{{{label}}}")
             listed = labels.get(label)
-            if listed and operator in {"=", "!="} and value not in listed:
-                unknown.append(f'{name}{{{label}="{value}"}}')
+            named = [value] if operator in {"=", "!="} else value.split("|")
+            if listed:
+                unknown += [f'{name}{{{label}="{one}"}}' for one in named if one not in listed]
     if any(":" in name for name, _ in names_in(expr)):
         known_labels.add("stage")
     grouped = re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", expr)
@@ -69,6 +70,7 @@ def unknown_in(expr):
     [
         ("sum(rate(emberwatch_post_scored_total[5m]))", ["emberwatch_post_scored_total"]),
         ('emberwatch_alert_open{severity="pager"}', ['emberwatch_alert_open{severity="pager"}']),
+        ('emberwatch_dropped_total{what!~"repeat|orphans"}', ['emberwatch_dropped_total{what="orphans"}']),
         ('emberwatch_dropped_total{whta!="repeat"}', ["emberwatch_dropped_total{whta}"]),
         ("sum by (author) (emberwatch_alerts_open)", ["author"]),
         ("emberwatch_score_latency_seconds > 1", ["emberwatch_score_latency_seconds"]),
