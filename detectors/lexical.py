@@ -100,7 +100,7 @@ def weight_hundredths(word: str, language: str) -> int:
     (0, 167, 700)
     """
     wordlist = "best" if language == DEFAULT_LANGUAGE else "small"
-    zipf = zipf_frequency(word, language, wordlist=wordlist)
+    zipf: float = zipf_frequency(word, language, wordlist=wordlist)
     return max(0, round(100 * (COMMONEST_ZIPF - zipf)))
 
 
