@@ -93,8 +93,7 @@ class Parts:
         for name, child in self.children.items():
             if child.exit_status is not None:
                 raise EmberwatchError(
-                    f"the {name} has ended with status {child.exit_status}; the end of {child.log}:\n"
-                    + child.last_words(8).replace(" | ", "\n")
+                    f"the {name} has ended with status {child.exit_status}; the end of {child.log}:\n{_tail(child.log)}"
                 )
 
     def stop(self) -> None:
@@ -347,6 +346,10 @@ def _scrape(url: str, token: Secret | None) -> dict[str, float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def _answers(url: str) -> bool:
