@@ -1,5 +1,9 @@
+import ast
+import importlib
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -87,3 +91,20 @@ def test_a_benchmark_that_is_not_there_is_told_with_those_that_are(tmp_path):
     done = run("bench", "nope", "--data", str(tmp_path))
     assert done.returncode == 1
     assert "benchmark" in done.stderr
+
+
+def calls():
+    """Module, function and named arguments of every `_run(...)` in the command line."""
+    for call in ast.walk(ast.parse(Path(cli.__file__).read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_run":
+            module, *function = [ast.literal_eval(argument) for argument in call.args]
+            yield module, (function or ["run"])[0], {keyword.arg for keyword in call.keywords}
+
+
+@pytest.mark.parametrize(("module", "function", "named"), list(calls()), ids=[module for module, _, _ in calls()])
+def test_every_command_has_a_function_that_takes_its_arguments(module, function, named):
+    signature = inspect.signature(getattr(importlib.import_module(module), function))
+    first, *rest = signature.parameters.values()
+    assert first.name in {"settings", "_settings"}
+    assert named <= {parameter.name for parameter in rest}
+    assert all(parameter.default is not parameter.empty for parameter in rest if parameter.name not in named)
