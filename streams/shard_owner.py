@@ -1,0 +1,294 @@
+"""One shard in the hands of one monitor: its state, loaded and kept, and what the state gives published once."""
+
+import asyncio
+import copy
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+from kafka import TopicPartition
+from msgspec import Struct
+
+from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
+from detectors.entries import Entry, Skip
+from detectors.event_time import EventTime
+from detectors.monitor import MonitorState, Output, fold, new_state
+from detectors.records import Alert, Narrative, NarrativeChange
+from streams.faust_app import Outlet, confirmed
+from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
+from streams.metrics import Metrics
+from streams.published import Published
+from streams.settings import Settings
+from streams.snapshots import Snapshots
+from streams.ticks import Ticks
+from streams.topics import topic_name
+
+CHUNK_ENTRIES = 256
+"""Entries that recovery folds before it publishes what they gave."""
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger("streams.monitor")
+
+
+class Outlets(Struct, frozen=True, kw_only=True):
+    """Where the outputs of the fold go."""
+
+    alerts: Outlet
+    alert_history: Outlet
+    narratives: Outlet
+    narrative_history: Outlet
+
+
+class _Folded(Struct, frozen=True):
+    """What some entries gave, and how long it took."""
+
+    outputs: list[Output]
+    entries: list[Entry]
+    seconds: float
+
+
+class ShardOwner:
+    """The state of a shard and everything that may change it, one thing at a time.
+
+    The fold runs in a thread of its own, so that the event loop keeps answering.
+
+    Parameters
+    ----------
+    progressed : called whenever something was done, also while the state is loaded.
+    """
+
+    def __init__(
+        self, settings: Settings, shard: int, outlets: Outlets, metrics: Metrics, progressed: Callable[[], None]
+    ) -> None:
+        self.shard = shard
+        self.ticks = Ticks()
+        self.is_loaded = asyncio.Event()
+        self._settings = settings
+        self._outlets = outlets
+        self._metrics = metrics
+        self._progressed = progressed
+        self._journal = TopicPartition(topic_name(settings, "journal"), shard)
+        self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state)
+        self._published = Published(settings, {})
+        self._state = new_state()
+        self._thread = ThreadPoolExecutor(1, f"shard-{shard}")
+        self._lock = asyncio.Lock()
+        self._retired = False
+        self._snapshot_due_s = time.monotonic() + settings.snapshot_every_s
+        self._counted: dict[str, int] = {}
+
+    async def load(self) -> None:
+        """Read the last snapshot and the journal from there to its end, publishing what is not out yet."""
+        started_s = time.monotonic()
+        async with self._lock:
+            loaded = await self._in_thread(self._snapshots.load)
+            if loaded is not None:
+                self._state = loaded.state
+                self._published = Published(self._settings, loaded.published)
+            await self._in_thread(self._published.read)
+        from_offset = self._state.next_offset
+        await self.catch_up()
+        await self._in_thread(self._show_open_alerts)
+        self.is_loaded.set()
+        _log.info(
+            "shard %d is loaded: snapshot up to offset %d, journal up to %d, %.1f s",
+            self.shard,
+            from_offset,
+            self._state.next_offset,
+            time.monotonic() - started_s,
+        )
+
+    async def take(self, items: Sequence[tuple[int, bytes]]) -> None:
+        """Fold entries as they come; returns when what they gave is confirmed. A gap is read from the journal."""
+        if items[0][0] > self._state.next_offset:
+            _log.warning("shard %d: offset %d after %d", self.shard, items[0][0], self._state.next_offset)
+            await self.catch_up()
+        async with self._lock:
+            await self._fold_and_publish(items)
+            if time.monotonic() >= self._snapshot_due_s:
+                await self._take_snapshot()
+
+    async def catch_up(self) -> None:
+        """Read the journal on to its present end."""
+        chunks = await self._in_thread(self._begin_reading)
+        try:
+            while rows := await self._in_thread(functools.partial(next, chunks, None)):
+                async with self._lock:
+                    if self._retired:
+                        return
+                    await self._fold_and_publish(rows)
+        finally:
+            await asyncio.to_thread(chunks.close)
+
+    async def snapshot(self) -> None:
+        """Write a snapshot now."""
+        async with self._lock:
+            if self.is_loaded.is_set() and not self._retired:
+                await self._take_snapshot()
+
+    async def event_time(self) -> EventTime:
+        """Copy of the state's event time, between two batches."""
+        async with self._lock:
+            return copy.deepcopy(self._state.core.time)
+
+    async def retire(self) -> None:
+        """Publish nothing more: the shard is somebody else's."""
+        self._retired = True
+        async with self._lock:
+            self._thread.shutdown(wait=False)
+            self._snapshots.close()
+
+    async def _fold_and_publish(self, items: Sequence[tuple[int, bytes]]) -> None:
+        folded = await self._in_thread(lambda: self._fold(items))
+        if not folded.entries:
+            return
+        await self._publish(folded.outputs)
+        self.ticks.folded(self._state.core.time)
+        self._show(folded)
+        self._progressed()
+
+    def _fold(self, items: Sequence[tuple[int, bytes]]) -> _Folded:
+        entries = [(offset, _entry(offset, value)) for offset, value in items if offset >= self._state.next_offset]
+        started_s = time.perf_counter()
+        outputs = list(fold(self._state, entries))
+        return _Folded(outputs, [entry for _, entry in entries], time.perf_counter() - started_s)
+
+    async def _publish(self, outputs: Sequence[Output]) -> None:
+        """History first: what is on `alerts` is there too."""
+        narratives = {output.narrative_id: output for output in outputs if isinstance(output, Narrative)}
+        deliveries = [  # the last one of a key holds
+            await _send(self._outlets.narratives, narrative_id, encode_record(narrative))
+            for narrative_id, narrative in narratives.items()
+        ]
+        alerts = [output for output in outputs if isinstance(output, Alert)]
+        for output in outputs:
+            if isinstance(output, Alert) and not self._published.has_alert("alert-history", output):
+                deliveries.append(await _send(self._outlets.alert_history, output.alert_id, encode_record(output)))
+            elif isinstance(output, NarrativeChange):
+                value = encode_record(output)
+                if not self._published.has_change(value):
+                    deliveries.append(await _send(self._outlets.narrative_history, output.narrative_id, value))
+        self._published.confirmed(await confirmed(deliveries))
+        fresh = [alert for alert in alerts if not self._published.has_alert("alerts", alert)]
+        sent = [await _send(self._outlets.alerts, alert.alert_id, encode_record(alert)) for alert in fresh]
+        self._published.confirmed(await confirmed(sent))
+        for alert in fresh:
+            self._metrics.alert_published(alert)
+
+    async def _take_snapshot(self) -> None:
+        """Encode between two batches; what was published so far follows from what the state has folded."""
+        try:
+            snapshot: Snapshot = await self._in_thread(lambda: encode_state(self._state))
+            written = await self._in_thread(lambda: self._snapshots.write(snapshot, dict(self._published.positions)))
+        except Exception:  # noqa: BLE001  an older snapshot and a longer journal serve as well
+            _log.exception("no snapshot of shard %d was written", self.shard)
+            self._metrics.snapshots.labels(outcome="failed").inc()
+        else:
+            self._published.forget()
+            self._metrics.snapshots.labels(outcome="written").inc()
+            self._metrics.last_snapshot.set_to_current_time()
+            _log.info("snapshot of shard %d at offset %d: %d new chunks", self.shard, self._state.next_offset, written)
+        self._snapshot_due_s = time.monotonic() + self._settings.snapshot_every_s
+
+    def _begin_reading(self) -> "_JournalChunks":
+        chunks = _JournalChunks(self._settings, self._journal, self._state.next_offset)
+        if self._state.next_offset > chunks.end:
+            _log.warning("shard %d: the journal ends before the snapshot; it is another journal", self.shard)
+            self._state = new_state()
+            chunks.start = 0
+        if chunks.start < chunks.begins_at:
+            # Older entries are gone: what they held stays unknown, and the state says so.
+            _log.warning("shard %d: cold start, the journal begins at offset %d", self.shard, chunks.begins_at)
+            self._state.core.next_offset = chunks.begins_at
+            chunks.start = chunks.begins_at
+            self._metrics.cold_start.set(1)
+        return chunks
+
+    def _show_open_alerts(self) -> None:
+        """Open alerts that were published before this worker had the shard, for the gauge."""
+        live = {case.alert_id for case in self._state.core.cases.values() if case.is_live()}
+        if not live:
+            return
+        last: dict[str, Alert] = {}
+        for record in read_to_end(self._settings, [topic_name(self._settings, "alerts")]):
+            if record.key is not None and record.key.decode() in live and record.value is not None:
+                alert = decode_record(Alert, record.value)
+                last[alert.alert_id] = alert
+        for alert in last.values():
+            self._metrics.open_alerts.put(alert)
+
+    def _show(self, folded: _Folded) -> None:
+        core, metrics = self._state.core, self._metrics
+        for entry in folded.entries:
+            metrics.journal_entries.labels(entry=str(entry.__struct_config__.tag)).inc()
+        metrics.fold.inc(folded.seconds)
+        metrics.last_entry.set_to_current_time()
+        metrics.watermark.set(max(0.0, core.time.watermark_at_s))
+        metrics.silent_partitions.set(sum(one.idle for one in core.time.partitions.values()))
+        metrics.narratives.labels(state="live").set(len(self._state.narratives.narratives))
+        metrics.micro_clusters.set(len(self._state.narratives.micros))
+        left_out = self._state.left_out()
+        for what, reasons in DROPPED_BY_REASON.items():
+            count = sum(left_out.get(reason, 0) for reason in reasons)
+            metrics.dropped.labels(what=what).inc(max(0, count - self._counted.get(what, count)))
+            self._counted[what] = count
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+DROPPED_BY_REASON: Mapping[str, tuple[str, ...]] = {
+    "repeat": ("repeated_record", "repeated_post"),
+    "indexed_post": ("index_evicted",),
+    "micro_cluster": ("micro_cluster_cap",),
+    "alert": ("closed_alert_cap",),
+    "page_over_budget": ("page_over_budget",),
+    "skipped_entry": ("skipped_entry",),
+}
+"""How the reasons of the fold are shown."""
+
+
+class _JournalChunks:
+    """The journal from an offset to its present end, some entries at a time; blocking, for one thread."""
+
+    def __init__(self, settings: Settings, journal: TopicPartition, start: int) -> None:
+        self.start = start
+        self._journal = journal
+        self._reader: Reader = consumer(settings)
+        partitions_of(self._reader, journal.topic)  # says so where the topic is missing
+        self.end: int = self._reader.end_offsets([journal])[journal]
+        self.begins_at: int = self._reader.beginning_offsets([journal])[journal]
+        self._rows: Iterable[Any] | None = None
+
+    def __next__(self) -> list[tuple[int, bytes]]:
+        if self._rows is None:
+            self._rows = iter(read_partition(self._reader, self._journal, self.end, start=self.start))
+        chunk = []
+        for record in self._rows:
+            chunk.append((record.offset, record.value))
+            if len(chunk) == CHUNK_ENTRIES:
+                break
+        if not chunk:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._reader.close()
+
+
+def _entry(offset: int, value: bytes | None) -> Entry:
+    """Decode an entry; what is none is left out, by every reader alike."""
+    try:
+        return decode_entry(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Skip(offset=offset, why=f"not an entry: {error}")
+
+
+async def _send(outlet: Outlet, key: str, value: bytes) -> Any:
+    return await outlet.send(value, key=key.encode())

@@ -1,0 +1,164 @@
+"""Snapshots of a shard's state on the compacted topic `snapshots`: chunks named by their content, the manifest last.
+
+Two manifests live side by side under two keys, written in turn, so that a damaged one leaves the one before it. A
+chunk is written once and stays until neither of them names it. Blocking: for a thread that owns it.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+from kafka import KafkaProducer, TopicPartition
+from msgspec import Struct
+
+from detectors.codec import CorruptSnapshotError, Snapshot, read_manifest
+from streams.kafka_clients import consumer, producer, read_partition
+from streams.settings import Settings
+from streams.topics import topic_name
+
+CHUNK_PREFIX = b"chunk/"
+MANIFEST_PREFIX = b"manifest/"
+CONFIRMED_WITHIN_S = 60.0
+
+StateT = TypeVar("StateT")
+
+_log = logging.getLogger("streams.snapshots")
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """What is written under a manifest's key."""
+
+    sequence: int
+    """Rises with every snapshot of the shard; the greatest that can be read is the state."""
+    manifest: bytes
+    digest: str
+    """Of the manifest: the chunks carry theirs in their names."""
+    chunks: tuple[str, ...]
+    """Names of all chunks it is made of."""
+    published: dict[str, int] = {}
+    """Offset up to which each `topic/partition` of outputs was written by entries of this state or before."""
+
+
+class Loaded(Struct, Generic[StateT], frozen=True):
+    """A state that was read back."""
+
+    state: StateT
+    published: dict[str, int]
+
+
+class Snapshots(Generic[StateT]):
+    """Writes and reads the snapshots of one shard.
+
+    Parameters
+    ----------
+    decode : manifest and chunks to a state; raises `CorruptSnapshotError`.
+    """
+
+    def __init__(self, settings: Settings, shard: int, decode: Callable[[bytes, Mapping[str, bytes]], StateT]) -> None:
+        self._settings = settings
+        self._shard = shard
+        self._decode = decode
+        self._topic = topic_name(settings, "snapshots")
+        self._sender: KafkaProducer | None = None
+        self._sequence = 0
+        self._kept: list[frozenset[str]] = []
+        """Names in the last two manifests, the newer one last."""
+        self._there: set[str] = set()
+        """Names of all chunks on the topic."""
+
+    def load(self) -> Loaded[StateT] | None:
+        """Read the newest snapshot that is whole; None where there is none."""
+        chunks, envelopes = self._read()
+        self._there = set(chunks)
+        self._kept = [frozenset(envelope.chunks) for envelope in envelopes[-2:]]
+        self._sequence = max((envelope.sequence for envelope in envelopes), default=0)
+        for envelope in reversed(envelopes):
+            try:
+                return Loaded(self._decode(_checked(envelope), chunks), envelope.published)
+            except CorruptSnapshotError as error:
+                _log.error("snapshot %d of shard %d is damaged: %s", envelope.sequence, self._shard, error)
+        return None
+
+    def write(self, snapshot: Snapshot, published: dict[str, int]) -> int:
+        """Write a snapshot; gives how many chunks were new. Raises `KafkaError` where the broker refuses."""
+        names = frozenset(read_manifest(snapshot.manifest).chunk_names())
+        new = names - self._there
+        self._send((CHUNK_PREFIX + name.encode(), snapshot.chunks[name]) for name in sorted(new))
+        self._there |= new
+        self._sequence += 1
+        envelope = Envelope(
+            sequence=self._sequence,
+            manifest=snapshot.manifest,
+            digest=_digest(snapshot.manifest),
+            chunks=tuple(sorted(names)),
+            published=published,
+        )
+        key = MANIFEST_PREFIX + f"{self._shard}/{self._sequence % 2}".encode()
+        self._send([(key, msgspec.json.encode(envelope))])
+        self._kept = [*self._kept[-1:], names]
+        self._forget()
+        return len(new)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._sender is not None:
+            self._sender.close(timeout=10.0)
+
+    def _forget(self) -> None:
+        """Delete the chunks that neither of the two last manifests names."""
+        stale = self._there.difference(*self._kept)
+        self._send((CHUNK_PREFIX + name.encode(), None) for name in sorted(stale))
+        self._there -= stale
+
+    def _send(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        if self._sender is None:
+            self._sender = producer(self._settings)
+        deliveries = [
+            self._sender.send(self._topic, key=key, value=value, partition=self._shard) for key, value in records
+        ]
+        for delivery in deliveries:
+            delivery.get(timeout=CONFIRMED_WITHIN_S)
+
+    def _read(self) -> tuple[dict[str, bytes], list[Envelope]]:
+        """Chunks by name, and manifests by age; the last record of a key holds."""
+        kept: dict[bytes, bytes] = {}
+        reader = consumer(self._settings)
+        try:
+            partition = TopicPartition(self._topic, self._shard)
+            for record in read_partition(reader, partition, reader.end_offsets([partition])[partition]):
+                if record.value is None:
+                    kept.pop(record.key, None)
+                elif record.key is not None:
+                    kept[record.key] = record.value
+        finally:
+            reader.close()
+        chunks = {
+            key.removeprefix(CHUNK_PREFIX).decode(): value
+            for key, value in kept.items()
+            if key.startswith(CHUNK_PREFIX)
+        }
+        envelopes = [
+            envelope
+            for key, value in kept.items()
+            if key.startswith(MANIFEST_PREFIX) and (envelope := self._envelope(value)) is not None
+        ]
+        return chunks, sorted(envelopes, key=lambda envelope: envelope.sequence)
+
+    def _envelope(self, value: bytes) -> Envelope | None:
+        try:
+            return msgspec.json.decode(value, type=Envelope)
+        except msgspec.MsgspecError as error:
+            _log.error("a manifest of shard %d is damaged: %s", self._shard, error)
+            return None
+
+
+def _checked(envelope: Envelope) -> bytes:
+    if _digest(envelope.manifest) != envelope.digest:
+        raise CorruptSnapshotError("the manifest is not what was written")
+    return envelope.manifest
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,0 +1,84 @@
+"""Ticks: entries that say that time passes without posts, written by the shard's owner into its own journal.
+
+A tick may declare a source partition idle, so it must not overtake posts that wait. Event time is therefore read off
+at one moment, together with the ends of `posts`; the tick is due when the scorers have acknowledged everything up to
+those ends. What is published later is later than the tick says.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from detectors.entries import Tick
+from detectors.event_time import BEGINNING_S, EventTime
+from streams.lag import Offsets, lag
+
+MARGIN_S = 1.0
+"""Wall time that a post may take from its moment to the broker, at the pace of its source."""
+
+MOST_AHEAD_S = 60.0
+"""Wall time by which one tick moves event time at most: after a long stop it catches up step by step."""
+
+
+class Source(Protocol):
+    """Where the posts and the scorers are."""
+
+    def ends(self) -> Offsets:
+        """Offset after the last record of each partition."""
+        ...
+
+    def committed(self) -> Offsets:
+        """Offset after the last acknowledged record of each partition."""
+        ...
+
+
+class _Reading(Struct, frozen=True):
+    """Event time at the moment when the logs ended there."""
+
+    now_at_s: float
+    ends: Offsets
+
+
+class Ticks:
+    """When a shard is due a tick.
+
+    Parameters
+    ----------
+    monotonic_s : clock; another one in tests.
+    """
+
+    def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._greatest_at_s = BEGINNING_S
+        self._reached_at_s = monotonic_s()
+        self._reading: _Reading | None = None
+
+    def folded(self, event_time: EventTime) -> None:
+        """Note how far event time has come; call it after each batch."""
+        if event_time.greatest_at_s != self._greatest_at_s:
+            self._greatest_at_s = event_time.greatest_at_s
+            self._reached_at_s = self._monotonic_s()
+
+    def due(self, event_time: EventTime, source: Source) -> Tick | None:
+        """Give the tick to append now, if any; blocking, about once a second."""
+        if event_time.speed <= 0.0 or event_time.has_ended() or event_time.greatest_at_s == BEGINNING_S:
+            self._reading = None
+            return None
+        tick = None
+        if self._reading is not None and not lag(self._reading.ends, source.committed()):
+            tick = Tick(now_at_s=self._reading.now_at_s)
+            self._reading = None
+        if self._reading is None:
+            passed_s = min(max(0.0, self._monotonic_s() - self._reached_at_s - MARGIN_S), MOST_AHEAD_S)
+            # The time is read before the ends: what comes between the two only makes the tick wait.
+            self._reading = _Reading(event_time.greatest_at_s + passed_s * event_time.speed, source.ends())
+        return tick if tick is not None and self._says_something(tick, event_time) else None
+
+    @staticmethod
+    def _says_something(tick: Tick, event_time: EventTime) -> bool:
+        """Whether time moves, or a partition falls idle."""
+        waiting = [one for one in event_time.partitions.values() if not (one.ended or one.idle)]
+        behind = any(one.greatest_at_s < tick.now_at_s for one in waiting)
+        return tick.now_at_s > event_time.greatest_at_s or behind
