@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from detectors.entries import ClaimEntry, Vector
 from detectors.lexical import DEFAULT_LANGUAGE, weight_hundredths, words_of
+from detectors.posts import clean
 from detectors.records import MatchedClaim, Rating
 from detectors.vectors import COSINE, whole_dense
 
@@ -145,14 +146,15 @@ class _Wording(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "_Wording":
+        own = clean(text)
         counts = Counter(
-            word for word in words_of(_plain(text)) if weight_hundredths(word, DEFAULT_LANGUAGE) >= COMMON_HUNDREDTHS
+            word for word in words_of(own) if weight_hundredths(word, DEFAULT_LANGUAGE) >= COMMON_HUNDREDTHS
         )
         return cls(
             counts=counts,
-            numbers=frozenset(_NUMBER.findall(text.replace(",", ""))),
-            names=frozenset(name.lower() for name in _NAME.findall(text)),
-            denies=_DENIAL.search(text) is not None,
+            numbers=frozenset(_NUMBER.findall(own.replace(",", ""))),
+            names=frozenset(name.lower() for name in _NAME.findall(own)),
+            denies=_DENIAL.search(own) is not None,
         )
 
 
@@ -338,7 +340,6 @@ def _probability(values: tuple[float, ...]) -> float:
     return 1.0 / (1.0 + math.exp(-score))
 
 
-_LINK = re.compile(r"https?://\S+|pic\.twitter\.com/\S+|@\w+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _NAME = re.compile(r"(?<=[^\W.!?\n] )[A-Z][\w'’-]+|(?<=, )[A-Z][\w'’-]+|(?<=#)\w+")
 _DENIAL = re.compile(
@@ -349,10 +350,6 @@ _DENIAL = re.compile(
     re.IGNORECASE,
 )
 _NOTHING = _Wording(Counter(), frozenset(), frozenset(), denies=False)
-
-
-def _plain(text: str) -> str:
-    return _LINK.sub(" ", text)
 
 
 def matched_claim(entry: ClaimEntry, match: ClaimMatch) -> MatchedClaim:
