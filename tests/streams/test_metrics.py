@@ -1,4 +1,3 @@
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,7 +75,7 @@ def shown(registry):
     return [(sample.labels["alert_id"], sample.labels["severity"], sample.labels["kind"]) for sample in family.samples]
 
 
-def test_exposition_is_the_golden_one(registry, monkeypatch):
+def test_exposition_is_the_golden_one(registry, monkeypatch, golden):
     monkeypatch.setattr(prometheus_client.metrics.time, "time", lambda: 123.456)
     metrics = Metrics(registry)
     metrics.set_build(version="0.1.0", config_hash="000000000001", embedding_space="hash-64")
@@ -86,10 +85,7 @@ def test_exposition_is_the_golden_one(registry, monkeypatch):
     metrics.watermark.set(NOW.timestamp())
     metrics.alert_published(alert())
     metrics.alert_published(alert("a2", severity="watch", kinds=("viral",), minute=1))
-    exposition = generate_latest(registry).decode()
-    if os.environ.get("WRITE_GOLDEN"):
-        GOLDEN.write_text(exposition)
-    assert exposition == GOLDEN.read_text()
+    golden(GOLDEN, generate_latest(registry).decode())
 
 
 def test_every_family_that_is_listed_is_exposed_and_every_family_that_is_exposed_is_listed(registry):
