@@ -67,6 +67,8 @@ class Snapshots(Generic[StateT]):
         """Names in the last two manifests, the newer one last."""
         self._there: set[str] = set()
         """Names of all chunks on the topic."""
+        self._sound: set[str] = set()
+        """Names of those that need not be written again: they were, or they were read and found whole."""
 
     def load(self) -> Loaded[StateT] | None:
         """Read the newest snapshot that is whole; None where there is none."""
@@ -76,17 +78,21 @@ class Snapshots(Generic[StateT]):
         self._sequence = max((envelope.sequence for envelope in envelopes), default=0)
         for envelope in reversed(envelopes):
             try:
-                return Loaded(self._decode(_checked(envelope), chunks), envelope.published)
+                state = self._decode(_checked(envelope), chunks)
             except CorruptSnapshotError as error:
                 _log.error("snapshot %d of shard %d is damaged: %s", envelope.sequence, self._shard, error)
+            else:
+                self._sound = set(envelope.chunks)
+                return Loaded(state, envelope.published)
         return None
 
     def write(self, snapshot: Snapshot, published: dict[str, int]) -> int:
         """Write a snapshot; gives how many chunks were new. Raises `KafkaError` where the broker refuses."""
         names = frozenset(read_manifest(snapshot.manifest).chunk_names())
-        new = names - self._there
+        new = names - self._sound
         self._send((CHUNK_PREFIX + name.encode(), snapshot.chunks[name]) for name in sorted(new))
         self._there |= new
+        self._sound |= new
         self._sequence += 1
         envelope = Envelope(
             sequence=self._sequence,
@@ -111,6 +117,7 @@ class Snapshots(Generic[StateT]):
         stale = self._there.difference(*self._kept)
         self._send((CHUNK_PREFIX + name.encode(), None) for name in sorted(stale))
         self._there -= stale
+        self._sound -= stale
 
     def _send(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         if self._sender is None:
