@@ -123,7 +123,7 @@ class TestModelInAFolder(EncoderContract):
         assert encoder.space.startswith("tiny-static@")
 
     def test_rows_have_unit_length_whatever_the_text(self, encoder: Encoder):
-rows = encoder.encode([RUMOUR, "", "x" * 20_000])
+        rows = encoder.encode([RUMOUR, "", "x" * 20_000])
         assert np.allclose(np.linalg.norm(rows, axis=1), [1.0, 0.0, 1.0], atol=1e-5)  # it has no vector for nothing
 
 
