@@ -306,9 +306,7 @@ _VERMIN = _set(
 _BEASTS = _set(
     "animals animal rats rat pigs pig dogs insects snakes disease cancer garbage trash swine monkeys apes beasts"
 )
-_BEAST_LEADS = _set(
-    "these those such like are you of fucking bloody dirty filthy human inhuman the than them they're you're were is"
-)
+_BEAST_LEADS = _set("these those such like are fucking bloody dirty filthy human inhuman than them they're you're")
 _NOT_HUMAN = re.compile(r"(?:not|n't|aren't|less\s+than|sub-?)\s*(?:even\s+)?human(?:s|\s+beings?)?\b", re.IGNORECASE)
 
 _GET_THEM = re.compile(

@@ -1,0 +1,112 @@
+"""C1: the claim that a tweet repeats is found. C2: and where a post repeats none, that is noticed."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+from corpora import corpus_name, files, read_rows
+from rich.progress import Progress
+
+from detectors.falsehood import ClaimIndex
+from detectors.posts import TextRow, clean
+from streams.claim_files import read_claims
+from streams.claims_command import index_of, match_rows
+from streams.models import load_scorer
+from streams.settings import Settings
+
+C1_ANCHOR = 0.939
+"""Best of claim and title, dense (all-MiniLM-L6-v2), on CheckThat! 2022 2A-EN dev."""
+C2_ANCHOR = 0.65
+"""Dense and lexical fused, on the same."""
+
+FALSE_MATCHES = 0.01
+NEGATIVES_A_CORPUS = 2000
+SEED = 2022
+
+FITTED_ON = "queries_train, crisislex_t26, rumoureval_traindev"
+"""What the probability of a match was fitted on."""
+
+
+def rows(settings: Settings, data: Path) -> list[dict]:
+    """MAP@5 of every file of queries, and how many find their claim at one false match in a hundred posts."""
+    found = files(data, "claims")
+    queries = {file: rows_of for file in found if (rows_of := [row for row in read_rows(file) if "claim_ids" in row])}
+    reviews = [file for file in found if file not in queries]
+    if not queries or not reviews:
+        print(f"{data / 'claims'}: no queries or no claims, skipped", file=sys.stderr)
+        return []
+    scorer = load_scorer(settings)
+    indices: dict[tuple[Path, ...], ClaimIndex] = {}
+    out: list[dict] = []
+    with Progress() as progress:
+        for file, asked in queries.items():
+            wanted = {claim_id for row in asked for claim_id in row["claim_ids"]}
+            holding = tuple(review for review in reviews if wanted & _ids(review))
+            if not holding:
+                print(f"{file}: no file of claims holds its claim_ids, skipped", file=sys.stderr)
+                continue
+            if holding not in indices:
+                indices[holding] = index_of(holding, scorer, progress)[0]
+            index = indices[holding]
+            answers = _answers(asked, index, scorer, progress)
+            name = corpus_name(file)
+            out.append(
+                {"task": "C1", "corpus": name, "metric": "map5", "value": _map5(asked, answers), "anchor": C1_ANCHOR}
+            )
+            for negatives in [*files(data, "posts"), *files(data, "stance")]:
+                others = _answers(_sample(negatives), index, scorer, progress)
+                out.append(
+                    {
+                        "task": "C2",
+                        "corpus": name,
+                        "metric": "coverage_at_false_match_01",
+                        "value": _coverage(asked, answers, others),
+                        "anchor": C2_ANCHOR,
+                        "negatives": corpus_name(negatives),
+                        "fitted_on": FITTED_ON,
+                    }
+                )
+    return out
+
+
+def _ids(file: Path) -> set[str]:
+    return {claim.claim_id for claim in read_claims(file) if not isinstance(claim, Exception)}
+
+
+def _answers(asked: list[dict], index: ClaimIndex, scorer, progress: Progress) -> list[list]:
+    wanted = [TextRow(id=str(place), text=row["text"]) for place, row in enumerate(asked)]
+    bar = progress.add_task("match", total=len(wanted))
+    return [matches for _, matches in match_rows(wanted, index, scorer, progress, bar)]
+
+
+def _sample(file: Path) -> list[dict]:
+    """Distinct texts of a corpus of posts, a seeded sample of them."""
+    distinct = sorted({text for row in read_rows(file) if (text := clean(row.get("text", "")))})
+    chosen = random.Random(SEED).sample(distinct, min(NEGATIVES_A_CORPUS, len(distinct)))
+    return [{"text": text} for text in chosen]
+
+
+def _map5(asked: list[dict], answers: list[list]) -> float:
+    """Mean average precision over the five best."""
+    total = 0.0
+    for row, matches in zip(asked, answers, strict=True):
+        right = set(row["claim_ids"])
+        hits, precision = 0, 0.0
+        for place, match in enumerate(matches[:5], start=1):
+            if match.claim_id in right:
+                hits += 1
+                precision += hits / place
+        total += precision / min(5, len(right))
+    return total / len(asked)
+
+
+def _coverage(asked: list[dict], answers: list[list], others: list[list]) -> float:
+    """Share of queries whose first claim is right and above the probability that one negative in a hundred passes."""
+    negative = [matches[0].probability if matches else 0.0 for matches in others]
+    threshold = float(np.quantile(negative, 1.0 - FALSE_MATCHES))
+    covered = sum(
+        bool(matches) and matches[0].claim_id in row["claim_ids"] and matches[0].probability > threshold
+        for row, matches in zip(asked, answers, strict=True)
+    )
+    return covered / len(asked)
