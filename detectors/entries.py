@@ -126,13 +126,5 @@ class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):
 
 
 Entry = (
-    ScoredPost
-    | ClaimEntry
-    | FeedbackEntry
-    | CrisisEntry
-    | DeletionEntry
-    | ConfigurationEntry
-    | Tick
-    | SourceEnd
-    | Skip
+    ScoredPost | ClaimEntry | FeedbackEntry | CrisisEntry | DeletionEntry | ConfigurationEntry | Tick | SourceEnd | Skip
 )

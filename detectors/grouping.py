@@ -8,11 +8,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
-import hdbscan
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from detectors.vectors import COSINE, Floats, centroids
 
@@ -25,6 +22,8 @@ def narrative_groups(wholes: Floats, least_similarity: float) -> list[list[int]]
     HDBSCAN (Campello et al. 2013) with leaves as clusters, the finest it has. It gives whatever is left some
     neighbour, so a row further than `least_similarity` (joint cosine) from its group's centroid leaves the group.
     """
+    import hdbscan  # slow to import, and only the monitor groups
+
     if len(wholes) < 3:
         return [[row] for row in range(len(wholes))]
     labels = hdbscan.HDBSCAN(
@@ -47,6 +46,9 @@ def narrative_groups(wholes: Floats, least_similarity: float) -> list[list[int]]
 
 def event_groups(wholes: Floats, least_similarity: float) -> list[list[int]]:
     """Groups of rows (narratives' centroids, shape (n, d)) about one event, by mean cosine between their members."""
+    from scipy.cluster.hierarchy import fcluster, linkage  # slow to import, and only the monitor groups
+    from scipy.spatial.distance import squareform
+
     if len(wholes) < 2:
         return [[row] for row in range(len(wholes))]
     distances = squareform(1.0 - _cosines(wholes), checks=False)

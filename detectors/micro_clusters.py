@@ -129,8 +129,8 @@ class Search:
 
     def changed(self, row: int) -> None:
         """A centroid moved or is new: products of the posts to come with it are taken again."""
-        if self._layout != self._clusters.layout:
-            return  # all are taken again when the next post asks
+        if self._layout != self._clusters.layout or self._next + 1 >= len(self._vectors):
+            return  # all are taken again when the next post asks, or none is to come
         coming = slice(self._next + 1, None)
         self._products[coming, row] = self._vectors[coming] @ self._clusters.centroids[row]
 

@@ -268,20 +268,23 @@ class _Batch:
             self._state.narratives.shared(parent.micro_id, post, root_id, post.text, parent.reshares)
         yield from self._count(post, parent.micro_id, parent.mark)
 
-    def _mark(self, post: ScoredPost, parent: Mark | None) -> Mark:
+    def _mark(self, post: ScoredPost, parent: Mark | None, cascade_posts: int) -> Mark:
         late = post.created_at_s < self._core.time.watermark_at_s
         probability = self._core.configuration.incitement.post_probability
-        return mark_of(post, late=late, post_probability=probability, parent=parent)
+        return mark_of(post, late=late, post_probability=probability, parent=parent, cascade_posts=cascade_posts)
 
     def _count(self, post: ScoredPost, micro_id: str, parent: Mark | None) -> Iterator[Output]:
-        mark = self._mark(post, parent)
+        window_s = self._core.configuration.virality.window_s
+        cascade_posts = self._state.narratives.cascade_posts(micro_id, post, window_s)
+        mark = self._mark(post, parent, cascade_posts)
         in_ten = self._state.narratives.count(micro_id, post, mark)
         narrative = self._state.narratives.narrative_of(micro_id)
         assert narrative is not None
         self._core.population.add(mark.at_s, mark.at_s - narrative.tally.first_at_s, in_ten)
         self._remember(post, micro_id, mark)
         yield self._assignment(post, micro_id, narrative)
-        yield from Assessor(self._state).posted(narrative)
+        if not mark.late:  # what comes late counts in totals, and starts nothing
+            yield from Assessor(self._state).posted(narrative)
         yield from self._release(post.post_id)
         if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
             yield from self._group()
@@ -289,7 +292,7 @@ class _Batch:
     def _count_orphan(self, post: ScoredPost) -> Iterator[Output]:
         """Count a post that belongs to no narrative: an answer to what we never saw, or a text of another space."""
         self._state.leave_out("orphan")
-        self._remember(post, None, self._mark(post, None))
+        self._remember(post, None, self._mark(post, None, 0))
         yield self._assignment(post, None, None)
         yield from self._release(post.post_id)
 

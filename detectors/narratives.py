@@ -8,8 +8,9 @@ from the founding post and are never given twice.
 import hashlib
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from detectors.cascades import Cascades, cascade_of
 from detectors.entries import ScoredPost, Vector
 from detectors.grouping import event_groups, group_centroids, inherit, narrative_groups
 from detectors.micro_clusters import MicroClusters, Search
@@ -43,6 +44,7 @@ class MicroCluster(Struct):
     """Of the founding post; what claims are matched with."""
     tally: Tally
     shown: dict[str, Shown] = {}
+    cascades: Cascades = field(default_factory=Cascades)
     founded: int = 1
     """Narratives that were named after its founding post."""
 
@@ -130,6 +132,10 @@ class Narratives:
             if mark.inciting:
                 _show(micro, "indicator", post.incitement, post)
         return self.narratives[micro.narrative_id].tally.add(mark)
+
+    def cascade_posts(self, micro_id: str, post: ScoredPost, window_s: float) -> int:
+        """Note a post in its cascade; posts of the cascade in the window that ends with it."""
+        return self.micros[micro_id].cascades.add(cascade_of(post), post.created_at_s, window_s)
 
     def shared(self, micro_id: str, root: ScoredPost, root_id: str, text: str, reshares: int) -> None:
         """Remember the most shared post, with the text that its reshare carries."""

@@ -21,11 +21,11 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How posts become micro-clusters, narratives and events."""
 
     lexical_weight: Ratio = 0.5
-    """Share of the squared length that the lexical channel has in the joint vector (equal weight: benchmarks, task N)."""
+    """Share of the squared length that the lexical channel has in the joint vector (equal: benchmarks, task N)."""
     micro_similarity: Ratio = 0.475
     """Least joint cosine between a post and its micro-cluster's centroid. Of .45, .475, .5 and .55 the one that serves
     both levels over two corpora: looser blurs stories, tighter scatters events (benchmarks, task N)."""
-    narrative_similarity: Ratio = 0.60
+    narrative_similarity: Ratio = 0.80
     """Least joint cosine between a micro-cluster and its narrative's centroid: HDBSCAN alone pairs whatever is left."""
     event_similarity: Ratio = 0.25
     """Least mean joint cosine (average link) at which narratives belong to one event."""
@@ -48,12 +48,15 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a narrative's growth is beyond what is normal for it."""
 
-    window_s: Positive = 600.0
+    window_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 600.0
     """The window in which counts are compared with expectation."""
-    bucket_s: Positive = 60.0
-    """Finest bucket of event time."""
     least_posts: Count = 12
     """Effect floor: posts in the window."""
+    least_cascade_posts: Count = 15
+    """Effect floor: posts in the window that share, answer or literally repeat one post. Many who talk of one topic in
+    words of their own are a topic, not yet a narrative that spreads."""
+    least_worded_posts: Count = 200
+    """Or so many posts in the window, whatever their words: a rumour that everyone tells in words of their own."""
     least_authors: Count = 8
     """Effect floor: distinct authors in the narrative."""
     least_ratio: Positive = 3.0

@@ -68,7 +68,7 @@ class Publisher(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A published fact-check, schema.org `ClaimReview`; all but `claimReviewed` and one of `@id`, `url` may be missing."""
+    """A published fact-check, schema.org `ClaimReview`; only `claimReviewed` and one of `@id`, `url` must be there."""
 
     id: str | None = field(name="@id", default=None)
     url: str | None = None

@@ -86,6 +86,8 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     kind: PostKind = "post"
     late: bool = False
     """Behind the watermark: counted in totals, not in rates."""
+    cascade_posts: int = 0
+    """Posts of its cascade in the last window, itself included."""
     own_words: bool = True
     stance: tuple[int, int, int, int, int] | None = None
     """In the order of `records.STANCES`, in thousandths; None where nothing is said."""
@@ -106,7 +108,9 @@ def author_key(author_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(author_id.encode(), digest_size=8).digest(), "big")
 
 
-def mark_of(post: ScoredPost, *, late: bool, post_probability: float, parent: Mark | None = None) -> Mark:
+def mark_of(
+    post: ScoredPost, *, late: bool, post_probability: float, parent: Mark | None = None, cascade_posts: int = 0
+) -> Mark:
     """Say what a scored post adds.
 
     A reshare repeats what its parent says: where `parent` is known, its stance and incitement are taken from there.
@@ -123,6 +127,7 @@ def mark_of(post: ScoredPost, *, late: bool, post_probability: float, parent: Ma
         author_key=author_key(post.author_id),
         kind=post.kind,
         late=late,
+        cascade_posts=cascade_posts,
         own_words=words and post.kind != "reshare",
         stance=stance,
         inciting=inciting,
@@ -148,7 +153,7 @@ class Tally(Struct, array_like=True):
     last_at_s: float = 0.0
     newest_minute: int | None = None
     minutes: dict[int, list[int]] = {}
-    """Minute -> posts, posts with a stance, thousandths of denial and report among these."""
+    """Minute -> posts, posts with a stance, thousandths of denial and report, posts of the largest cascade."""
     tens: dict[int, int] = {}
     hours: dict[int, int] = {}
     authors: list[int] = []
@@ -250,6 +255,12 @@ class Tally(Struct, array_like=True):
                 correcting += row[2]
         return posts, stanced, correcting
 
+    def largest_cascade(self, now_s: float, window_s: float) -> int:
+        """Posts in the window that ends now of the cascade that had most, as far as its minutes tell."""
+        newest = int(now_s // MINUTE_S)
+        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
+        return max((self.minutes[minute][3] for minute in minutes if minute in self.minutes), default=0)
+
     def window_authors(self, now_s: float, window_s: float) -> int:
         """Distinct authors in the window that ends now (exact up to `MINUTE_AUTHORS_KEPT` a minute)."""
         newest = int(now_s // MINUTE_S)
@@ -328,6 +339,7 @@ class Tally(Struct, array_like=True):
         if mark.stance is not None:
             row[1] += 1
             row[2] += mark.stance[1] + mark.stance[3]
+        row[3] = max(row[3], mark.cascade_posts)
         keys = self.minute_authors.get(minute)
         if keys is not None:
             _keep_smallest(keys, mark.author_key, MINUTE_AUTHORS_KEPT)
@@ -339,7 +351,7 @@ class Tally(Struct, array_like=True):
 
     def _open_minute(self, minute: int) -> list[int]:
         newest = self.newest_minute
-        row = [0, 0, 0]
+        row = [0, 0, 0, 0]
         if newest is not None and minute <= newest - MINUTES_KEPT:
             return row  # older than any window: counted into a row that is forgotten
         self.minutes[minute] = row
@@ -529,7 +541,10 @@ def _state(
 ) -> Literal["insufficient_data", "steady", "bursting", "falling"]:
     if tally.posts < parameters.least_posts or tally.distinct_authors() < parameters.least_authors:
         return "insufficient_data"
-    if posts >= parameters.least_posts and posts >= parameters.least_ratio * expected and burst_z >= parameters.burst_z:
+    largest = tally.largest_cascade(now_s, parameters.window_s)
+    spreads = largest >= parameters.least_cascade_posts or posts >= parameters.least_worded_posts
+    significant = posts >= parameters.least_ratio * expected and burst_z >= parameters.burst_z
+    if posts >= parameters.least_posts and spreads and significant:
         return "bursting"
     before = tally.window(now_s - window_minutes(parameters.window_s) * MINUTE_S, parameters.window_s)[0]
     return "falling" if before >= parameters.least_posts and 2 * posts <= before else "steady"
@@ -607,7 +622,7 @@ def _drop_upto(buckets: dict[int, int] | dict[int, list[int]], last: int) -> Non
 
 def _merge_buckets(tally: Tally, other: Tally) -> None:
     for minute, row in other.minutes.items():
-        mine = tally.minutes.get(minute, (0, 0, 0))
+        mine = tally.minutes.get(minute, (0, 0, 0, 0))
         tally.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
     for minute, keys in other.minute_authors.items():
         for key in keys:

@@ -33,7 +33,7 @@ def corpus_name(file: Path) -> str:
 def read_rows(file: Path) -> list[dict]:
     content = file.read_bytes()
     text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def post_of(row: dict, place: int) -> Post:

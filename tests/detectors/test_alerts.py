@@ -139,7 +139,9 @@ def test_what_does_not_spread_raises_nothing(names):
 def tally_of(count, **changes):
     tally = Tally()
     for place in range(count):
-        tally.add(Mark(at_s=600.0 + place, author_key=author_key(str(place)), platform="x", **changes))
+        tally.add(
+            Mark(at_s=600.0 + place, author_key=author_key(str(place)), platform="x", cascade_posts=100, **changes)
+        )
     return tally
 
 

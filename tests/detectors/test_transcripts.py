@@ -48,6 +48,7 @@ class TallyDriver:
                 at_s=at_s,
                 author_key=author_key(str(author)),
                 platform="x",
+                cascade_posts=100,
                 stance=stance and tuple(1000 * (each == stance) for each in STANCES),
                 **changes,
             )

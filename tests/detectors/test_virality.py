@@ -28,8 +28,9 @@ START_S = 1_400_000_400.0
 """A multiple of ten minutes."""
 
 
-def mark(at_s, author=0, **changes):
-    return Mark(at_s=START_S + at_s, author_key=author_key(f"a-{author}"), platform="x", **changes)
+def mark(at_s, author=0, *, cascade_posts=100, **changes):
+    key = author_key(f"a-{author}")
+    return Mark(at_s=START_S + at_s, author_key=key, platform="x", cascade_posts=cascade_posts, **changes)
 
 
 def tally_of(marks):
@@ -183,6 +184,23 @@ def test_one_account_posting_again_and_again_never_bursts():
     tally = tally_of(spread_out(200, every_s=1, authors=1))
     assert not could_burst(tally, START_S + 200, PARAMETERS)
     assert assess(tally, START_S + 200, Population(), PARAMETERS).state == "insufficient_data"
+
+
+def test_many_who_talk_of_a_topic_in_their_own_words_do_not_burst():
+    own_words = [mark(5.0 * place, author=place, cascade_posts=1) for place in range(40)]
+    assert assess(tally_of(own_words), START_S + 200, Population(), PARAMETERS).state == "steady"
+
+
+def test_so_many_in_their_own_words_that_it_cannot_be_a_topic_burst():
+    own_words = [mark(place, author=place, cascade_posts=1) for place in range(PARAMETERS.least_worded_posts)]
+    assert assess(tally_of(own_words), START_S + 200, Population(), PARAMETERS).state == "bursting"
+
+
+def test_one_cascade_of_the_least_size_is_enough_to_burst():
+    posts = PARAMETERS.least_cascade_posts
+    cascade = [mark(5.0 * place, author=place, cascade_posts=place + 1) for place in range(posts)]
+    assert assess(tally_of(cascade), START_S + 200, Population(), PARAMETERS).state == "bursting"
+    assert assess(tally_of(cascade[:-1]), START_S + 200, Population(), PARAMETERS).state != "bursting"
 
 
 def test_a_new_narrative_that_explodes_bursts_against_narratives_of_its_age():

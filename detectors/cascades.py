@@ -1,0 +1,53 @@
+"""Cascades: a post with everything that shares, answers or literally repeats it."""
+
+import hashlib
+
+from msgspec import Struct
+
+from detectors.entries import ScoredPost
+
+MINUTE_S = 60
+
+MOST_CASCADES = 256
+"""Cascades that a micro-cluster tells apart; beyond them the one that was silent longest is forgotten."""
+
+
+class Cascades(Struct, array_like=True):
+    """Posts by cascade and minute, for as long as a window looks back."""
+
+    minutes: dict[int, dict[int, int]] = {}
+
+    def add(self, cascade: int, at_s: float, window_s: float) -> int:
+        """Count a post; posts of its cascade in the window that ends with it.
+
+        >>> cascades = Cascades()
+        >>> [cascades.add(7, at_s, 600.0) for at_s in (0.0, 30.0, 599.0, 601.0)]
+        [1, 2, 3, 2]
+        """
+        minute = int(at_s // MINUTE_S)
+        counts = self.minutes.pop(cascade, {})
+        counts[minute] = counts.get(minute, 0) + 1
+        first = minute - int(window_s // MINUTE_S) + 1
+        newest = max(counts)
+        kept = newest - int(window_s // MINUTE_S) + 1
+        self.minutes[cascade] = {one: posts for one, posts in counts.items() if one >= kept}
+        if len(self.minutes) > MOST_CASCADES:
+            del self.minutes[next(iter(self.minutes))]
+        return sum(posts for one, posts in counts.items() if first <= one <= minute)
+
+
+def cascade_of(post: ScoredPost) -> int:
+    """64 bits that name the cascade of a post.
+
+    What it follows where it says so; else its words (the lexical channel, which is the same for the same words), so
+    that copies without a link to their source are found; else itself.
+    """
+    if post.kind in {"reply", "reshare"} and (post.root_id or post.parent_id):
+        return _key(f"post/{post.root_id or post.parent_id}".encode())
+    if post.vector is not None and any(post.vector.lexical):
+        return _key(b"words/" + post.vector.lexical)
+    return _key(f"post/{post.post_id}".encode())
+
+
+def _key(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
