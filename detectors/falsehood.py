@@ -189,7 +189,7 @@ class _Shelf:
         """Add a claim that is not there."""
         assert entry.claim is not None, entry.claim_id
         assert entry.vector is not None, entry.claim_id
-        wording = _Wording.of(f"{entry.claim.claim_reviewed}\n{entry.claim.name or ''}")
+        wording = _Wording.of(f"{entry.claim.claim_reviewed}. {entry.claim.name or ''}")
         said = [
             vector for vector in (entry.vector, entry.title_vector) if vector and vector.space == entry.vector.space
         ]
@@ -224,14 +224,14 @@ class _Shelf:
         return self._wordings[self._slots[claim_id]]
 
     def nearest(self, query: _Wording, vector: Vector, k: int) -> list[_Hit]:
-        """At least two claims where there are as many, at least `k` with ties, best first."""
+        """The nearest claims, best first: `k` and their ties, and at least `MATCHES`, which the best must lead."""
         used = len(self._ids)
         cosines = (self._matrix[:used] @ whole_dense([vector])[0]).astype(np.float64) * COSINE
         fused = cosines + self._absent[:used]
         scores = self.bm25(query.counts)
         for slot, score in scores.items():
             fused[slot] += LEXICAL_BONUS * math.tanh(score / LEXICAL_SCALE)
-        wanted = min(max(k, 2), len(self._slots))
+        wanted = min(max(k, MATCHES), len(self._slots))
         least = np.partition(fused, used - wanted)[used - wanted]
         chosen = np.flatnonzero(fused >= least).tolist()
         hits = [
@@ -399,9 +399,11 @@ def rating_words(rating: Rating | None) -> str:
     """
     if rating is not None and rating.alternate_name and rating.alternate_name.strip():
         return rating.alternate_name.strip()
-    if rating is None or rating.rating_value in {None, ""}:
+    value = None if rating is None else _number(rating.rating_value)
+    if rating is None or value is None:
         return "rating unknown"
-    return f"{rating.rating_value} of {rating.best_rating if rating.best_rating is not None else _TRUTH_SCALE[1]:g}"
+    best = _TRUTH_SCALE[1] if rating.best_rating is None else _number(rating.best_rating)
+    return f"{value:g}" if best is None else f"{value:g} of {best:g}"
 
 
 def _verdict_of_words(words: str) -> Verdict | None:
