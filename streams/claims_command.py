@@ -47,6 +47,7 @@ def run(settings: Settings, *, file: Path, claims: Sequence[Path], out: Path) ->
     console.print(
         f"{len(rows):,} rows matched with {len(index):,} claims; {bad_rows:,} rows and {bad_claims:,} claims unusable",
         highlight=False,
+        soft_wrap=True,
     )
     return 1 if bad_rows and not rows else 0
 
@@ -110,7 +111,7 @@ def _line(row: TextRow, matches: Sequence[ClaimMatch], parameters: FalsehoodPara
 
 
 def _tell(console: Console, file: Path, bad: BadRecord) -> None:
-    console.print(f"{file}: {bad.field}: {bad.error}", markup=False, highlight=False)
+    console.print(f"{file}: {bad.field}: {bad.error}", markup=False, highlight=False, soft_wrap=True)
 
 
 _Item = TypeVar("_Item")

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from detectors.incitement import IncitementHead, IncitementWeights
+from streams import train_command
+from streams.errors import EmberwatchError
+from streams.settings import Settings
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `train`)")
+
+SETTINGS = Settings(model="hash")
+
+
+def write(file: Path, rows) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write(
+        tmp_path / "incitement" / "own.jsonl",
+        [{"text": f"Burn house {n} down", "gold": {"incites": 1}} for n in range(8)]
+        + [{"text": f"House {n} is for sale", "gold": {"incites": 0}} for n in range(8)],
+    )
+    write(
+        tmp_path / "incitement" / "ethos.jsonl",
+        [{"text": "Hang them", "gold": {"incites": 1}}, {"text": "Hello", "gold": {"incites": 0}}],
+    )
+    return tmp_path
+
+
+def test_the_head_is_written_for_the_configured_model(data: Path):
+    assert train_command.run(SETTINGS, data=data, out=data / "head.json") == 0
+    head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
+    assert head.space == "hash-64"
+    assert len(head.dense) == 64
+    assert "own (16)" in head.trained_on
+    assert "written_examples" in head.trained_on
+    IncitementHead(head, "hash-64")
+
+
+def test_corpora_that_may_not_be_trained_on_are_only_measured(data: Path, capsys):
+    train_command.run(SETTINGS, data=data, out=data / "head.json")
+    head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
+    told = capsys.readouterr().err
+    assert "ethos" not in head.trained_on
+    assert "only measured (GPL-3.0)" in told
+    assert "On corpora it never saw" in told
+
+
+def test_texts_of_the_posts_are_left_out_of_the_training(data: Path):
+    write(data / "posts" / "stream.jsonl", [{"text": "RT @a: Burn house 3 down https://u.example"}])
+    train_command.run(SETTINGS, data=data, out=data / "head.json")
+    head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
+    assert "own (15)" in head.trained_on
+
+
+def test_a_head_on_the_wording_alone_fits_any_model(data: Path):
+    train_command.run(SETTINGS, data=data, out=data / "head.json", wording_only=True)
+    head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
+    assert (head.space, head.dense) == ("", ())
+
+
+def test_a_folder_without_labelled_texts_is_an_error(tmp_path: Path):
+    with pytest.raises(EmberwatchError, match="no file of labelled texts"):
+        train_command.run(SETTINGS, data=tmp_path, out=tmp_path / "head.json")
+
+
+def test_a_row_without_text_is_named_with_its_line(data: Path):
+    write(data / "incitement" / "worse.jsonl", [{"text": "fine", "gold": {}}, {"gold": {}}])
+    with pytest.raises(EmberwatchError, match=r"worse\.jsonl:2: text"):
+        train_command.run(SETTINGS, data=data, out=data / "head.json")
+
+
+def test_the_written_examples_carry_their_licence_and_labels():
+    import importlib.resources
+
+    content = importlib.resources.files("detectors").joinpath("weights/written_examples.jsonl").read_text("utf-8")
+    licence, *rows = map(json.loads, content.splitlines())
+    assert licence["license"] == "Apache-2.0"
+    assert {row["incites"] for row in rows} == {0, 1}
+    assert len({row["text"] for row in rows}) == len(rows)
