@@ -168,7 +168,9 @@ def train() -> None:
 @train.command(name="incitement")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
 @click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
-@click.option("--wording-only", is_flag=True, help="Fit a head that reads no vector: for any model, but it reaches less.")
+@click.option(
+    "--wording-only", is_flag=True, help="Fit a head that reads no vector: for any model, but it reaches less."
+)
 def train_incitement(data: Path, out: Path, wording_only: bool) -> int | None:
     """Fit and calibrate the incitement head (needs the extra `train`)."""
     return _run("streams.train_command", data=data, out=out, wording_only=wording_only)
