@@ -8,6 +8,7 @@ only people say what is so.
 
 import difflib
 import hashlib
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -140,7 +141,8 @@ class Case(Struct, kw_only=True):
     def review(self) -> Review:
         """The last word of a person, as the record says it."""
         return Review(
-            state=self.review_state,
+            # The encoder leaves out a default that is the same object: a text read from a snapshot is another one.
+            state=sys.intern(self.review_state),
             by=self.review_by,
             at=None if self.review_at_s is None else datetime.fromtimestamp(self.review_at_s, UTC),
             note=self.review_note,
