@@ -86,13 +86,21 @@ def verdict(facts: Facts) -> str:
     return "unverified"
 
 
-def explain(alert: Alert, narrative: Narrative | None = None) -> str:
+def explain(alert: Alert, narrative: Narrative | None = None, history: Sequence[Alert] = ()) -> str:
     """Lay out the evidence of an alert as plain text, for a person who has to judge it.
 
-    With the narrative its present state and timeline are added. Posts are named by id only; their texts are for
-    readers with access to `narratives`.
+    With its `history` (all its revisions, in order) it tells why it reached its severity, not only how things stand
+    now; with the narrative, its present state and timeline are added. Posts are named by id only; their texts are
+    for readers with access to `narratives`.
     """
-    lines = (*_head(alert), *_why(alert), *_evidence(alert), *_present(narrative), *_small_print(alert))
+    lines = (
+        *_head(alert),
+        *_why(_gravest(alert, history)),
+        *_course(history),
+        *_evidence(alert),
+        *_present(narrative),
+        *_small_print(alert),
+    )
     return "".join(f"{_printable(line)}\n" for line in lines)
 
 
@@ -269,6 +277,22 @@ def _small_print(alert: Alert) -> Iterator[str]:
     )
     yield f"Made with model {alert.model}, configuration {alert.config_hash}"
     yield f"Kept until {_time(alert.handling.retain_until)}"
+
+
+def _gravest(alert: Alert, history: Sequence[Alert]) -> Alert:
+    """Return the revision at which the alert first had the severity that it has now."""
+    return next((revision for revision in history if revision.severity == alert.severity), alert)
+
+
+def _course(history: Sequence[Alert]) -> Iterator[str]:
+    if not history:
+        return
+    yield "Course"
+    for revision in history:
+        kinds = ", ".join(kind.replace("_", " ") for kind in revision.kinds)
+        posts = _plural(revision.counts.posts, "post")
+        yield f"  {_time(revision.changed_at)}  {revision.transition:<9} {revision.severity:<6}  {posts}; {kinds}"
+    yield ""
 
 
 def _stance(stance: Stance) -> str:

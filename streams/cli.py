@@ -116,6 +116,15 @@ def replay(files: tuple[Path, ...], claims: tuple[Path, ...], config: Path | Non
 
 
 @emberwatch.command()
+@click.argument("first", type=EXISTING_FOLDER)
+@click.argument("second", type=EXISTING_FOLDER)
+@click.option("--lateness", "lateness_s", type=float, help="Seconds that partners may open apart (default 120).")
+def compare(first: Path, second: Path, lateness_s: float | None) -> int | None:
+    """Tell whether two replays gave the same alerts in substance: same kinds, same posts, same time."""
+    return _run("streams.compare_command", first=first, second=second, lateness_s=lateness_s)
+
+
+@emberwatch.command()
 @click.argument("alert_id")
 @click.option("--out", type=EXISTING_FOLDER, help="Folder of a replay; without it the broker is asked.")
 def why(alert_id: str, out: Path | None) -> int | None:

@@ -21,25 +21,36 @@ Record = TypeVar("Record", bound=Struct)
 
 def run(settings: Settings, *, alert_id: str, out: Path | None) -> int:
     """Print why an alert fired; raises `EmberwatchError` where it is not known."""
-    alerts = _from_folder(out, "alerts.jsonl", Alert) if out else _from_broker(settings, "alerts", Alert)
-    alert = _last(alert for alert in alerts if alert.alert_id == alert_id)
-    if alert is None:
-        raise EmberwatchError(f"{alert_id}: no such alert in {out or settings.broker}")
-    narratives = (
-        _from_folder(out, "narratives.jsonl", Narrative) if out else _from_broker(settings, "narratives", Narrative)
+    history = sorted(
+        {
+            alert.revision: alert
+            for alert in _read(settings, out, "alert-history", Alert)
+            if alert.alert_id == alert_id
+        }.values(),
+        key=lambda alert: alert.revision,
     )
-    narrative = _last(one for one in narratives if one.narrative_id == alert.narrative_id)
-    click.echo(explain(alert, narrative))
+    if not history:
+        raise EmberwatchError(f"{alert_id}: no such alert in {out or settings.broker}")
+    narratives = _read(settings, out, "narratives", Narrative)
+    narrative = _last(one for one in narratives if one.narrative_id == history[-1].narrative_id)
+    click.echo(explain(history[-1], narrative, history))
     return 0
 
 
-def _from_folder(out: Path, name: str, record_type: type[Record]) -> Iterator[Record]:
-    for line in read_lines(out / name, most_bytes=LARGEST_LINE_BYTES):
+def _read(
+    settings: Settings, out: Path | None, topic: Literal["alert-history", "narratives"], record_type: type[Record]
+) -> Iterator[Record]:
+    return records_in(out / f"{topic}.jsonl", record_type) if out else _from_broker(settings, topic, record_type)
+
+
+def records_in(file: Path, record_type: type[Record]) -> Iterator[Record]:
+    """Read records of one type, one a line."""
+    for line in read_lines(file, most_bytes=LARGEST_LINE_BYTES):
         yield decode_record(record_type, line.value)
 
 
 def _from_broker(
-    settings: Settings, topic: Literal["alerts", "narratives"], record_type: type[Record]
+    settings: Settings, topic: Literal["alert-history", "narratives"], record_type: type[Record]
 ) -> Iterator[Record]:
     from streams.kafka_clients import read_to_end
     from streams.topics import topic_name
