@@ -14,13 +14,14 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
 from detectors.entries import ClaimEntry, Vector
-from detectors.lexical import DEFAULT_LANGUAGE, weight_hundredths, words_of
+from detectors.lexical import COMMONEST_ZIPF, DEFAULT_LANGUAGE, weight_hundredths, words_of
 from detectors.posts import clean
 from detectors.records import MatchedClaim, Rating
 from detectors.vectors import COSINE, whole_dense
@@ -147,9 +148,7 @@ class _Wording(NamedTuple):
     @classmethod
     def of(cls, text: str) -> "_Wording":
         own = clean(text)
-        counts = Counter(
-            word for word in words_of(own) if weight_hundredths(word, DEFAULT_LANGUAGE) >= COMMON_HUNDREDTHS
-        )
+        counts = Counter(word for word in words_of(own) if not _is_common(word))
         return cls(
             counts=counts,
             numbers=frozenset(_NUMBER.findall(own.replace(",", ""))),
@@ -264,9 +263,7 @@ class _Shelf:
 
         So a word is rare or common from the first claim on, and an index of one answers like an index of thousands.
         """
-        everyday = IMAGINED_CLAIMS * min(
-            1.0, CLAIM_WORDS * 10.0 ** (-2.0 - weight_hundredths(word, DEFAULT_LANGUAGE) / 100.0)
-        )
+        everyday = IMAGINED_CLAIMS * _claims_holding(word)
         holding = len(self._postings.get(word, ())) + everyday
         return math.log(1.0 + (len(self) + IMAGINED_CLAIMS - holding + 0.5) / (holding + 0.5))
 
@@ -333,6 +330,18 @@ def match_features(query: _Wording, hit: _Hit, shelf: _Shelf, hits: list[_Hit]) 
         1.0 / (1.0 + len(query.counts)),
         float(query.denies and not claim.denies),
     )
+
+
+@lru_cache(maxsize=65_536)
+def _is_common(word: str) -> bool:
+    return weight_hundredths(word, DEFAULT_LANGUAGE) < COMMON_HUNDREDTHS
+
+
+@lru_cache(maxsize=65_536)
+def _claims_holding(word: str) -> float:
+    """Share of claims of everyday wording that hold a word, from its Zipf frequency (per 10**9 words)."""
+    zipf = COMMONEST_ZIPF - weight_hundredths(word, DEFAULT_LANGUAGE) / 100.0
+    return min(1.0, CLAIM_WORDS * math.pow(10.0, zipf - 9.0))
 
 
 def _probability(values: tuple[float, ...]) -> float:
