@@ -14,8 +14,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 
 from streams.batch_loop import fail_stop
 from streams.kafka_clients import LARGEST_RECORD_BYTES, tls_context
-from streams.metrics import Stage
-from streams.settings import Settings
+from streams.settings import Settings, Stage
 from streams.topics import Name, topic_name
 
 EMBEDDED_GROUP_TIMEOUT_S = 6.0

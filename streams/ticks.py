@@ -51,14 +51,14 @@ class Ticks:
 
     def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._greatest_at_s = BEGINNING_S
+        self._anchor_at_s = self._ticked_at_s = BEGINNING_S
         self._reached_at_s = monotonic_s()
         self._reading: _Reading | None = None
 
     def folded(self, event_time: EventTime) -> None:
-        """Note how far event time has come; call it after each batch."""
-        if event_time.greatest_at_s != self._greatest_at_s:
-            self._greatest_at_s = event_time.greatest_at_s
+        """Note when posts, not ticks, have moved event time on; call it after each batch."""
+        if event_time.greatest_at_s > max(self._anchor_at_s, self._ticked_at_s):
+            self._anchor_at_s = event_time.greatest_at_s
             self._reached_at_s = self._monotonic_s()
 
     def due(self, event_time: EventTime, source: Source) -> Tick | None:
@@ -66,15 +66,24 @@ class Ticks:
         if event_time.speed <= 0.0 or event_time.has_ended() or event_time.greatest_at_s == BEGINNING_S:
             self._reading = None
             return None
+        self.folded(event_time)
         tick = None
         if self._reading is not None and not lag(self._reading.ends, source.committed()):
             tick = Tick(now_at_s=self._reading.now_at_s)
             self._reading = None
         if self._reading is None:
-            passed_s = min(max(0.0, self._monotonic_s() - self._reached_at_s - MARGIN_S), MOST_AHEAD_S)
             # The time is read before the ends: what comes between the two only makes the tick wait.
-            self._reading = _Reading(event_time.greatest_at_s + passed_s * event_time.speed, source.ends())
-        return tick if tick is not None and self._says_something(tick, event_time) else None
+            self._reading = _Reading(self._now_at_s(event_time), source.ends())
+        if tick is None or not self._says_something(tick, event_time):
+            return None
+        self._ticked_at_s = tick.now_at_s
+        return tick
+
+    def _now_at_s(self, event_time: EventTime) -> float:
+        """Event time now: from where posts have brought it, at the pace of their source."""
+        passed_s = max(0.0, self._monotonic_s() - self._reached_at_s - MARGIN_S)
+        most_at_s = max(event_time.greatest_at_s, self._ticked_at_s) + MOST_AHEAD_S * event_time.speed
+        return min(self._anchor_at_s + passed_s * event_time.speed, most_at_s)
 
     @staticmethod
     def _says_something(tick: Tick, event_time: EventTime) -> bool:

@@ -10,8 +10,8 @@ import faust
 from streams import health
 from streams.faust_app import group_of, run_app, stop_app
 from streams.lag import GroupLag, lag
-from streams.metrics import Metrics, Stage
-from streams.settings import Settings
+from streams.metrics import Metrics
+from streams.settings import Settings, Stage
 from streams.watchdog import Watchdog
 
 TURN_S = 1.0

@@ -1,19 +1,29 @@
-"""Workers as child processes, which a test may kill, and what it waits for."""
+"""Workers as child processes, which a test may kill; a story for them; and what they must make of it."""
 
+import gzip
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from detectors.codec import encode_record
+from detectors.entries import Entry
+from detectors.monitor import MonitorState, fold, new_state
+from detectors.records import Alert, Narrative, NarrativeChange
+from streams import journal_file
 from streams.faust_app import group_of
+from streams.kafka_clients import read_to_end
 from streams.lag import GroupLag, lag
 from streams.settings import PREFIX, Settings
-from streams.topics import topic_name
+from streams.topics import Name, topic_name
 
 
 class Workers:
@@ -81,3 +91,78 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
     started = Workers(tmp_path)
     yield started
     started.end()
+
+
+class Story(NamedTuple):
+    file: Path
+    posts: int
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Ten minutes of small talk in which, after a third, one sentence is suddenly everywhere."""
+    chance, posts = random.Random(7), 600
+    file = tmp_path_factory.mktemp("story") / "posts.jsonl.gz"
+    with gzip.open(file, "wb") as lines:
+        for number in range(posts):
+            rumour = number > 200 and chance.random() < 0.5
+            text = "the water of the old reservoir is poisoned, do not drink" if rumour else _small_talk(chance)
+            row = {
+                "post_id": f"p{number}",
+                "platform": "x",
+                "created_at": f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}Z",
+                "author_id": f"author-{number % 173}",
+                "text": text,
+            }
+            if rumour and chance.random() < 0.2:
+                row |= {"kind": "reshare", "parent_id": f"p{number - 1}"}
+            lines.write(msgspec.json.encode(row) + b"\n")
+    return Story(file, posts)
+
+
+def _small_talk(chance: random.Random) -> str:
+    words = ["train", "coffee", "garden", "match", "rain", "market", "school", "song", "bread", "river", "bus", "cat"]
+    return " ".join(chance.choice(words) for _ in range(8))
+
+
+class Oracle:
+    """Folds the journal offline and compares with the topics, byte for byte."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def values(self, settings: Settings, name: Name) -> list[bytes]:
+        return [record.value for record in read_to_end(settings, [topic_name(settings, name)])]
+
+    def journal(self, settings: Settings) -> list[tuple[int, Entry]]:
+        """Offsets and entries, through the exported file."""
+        file = self._folder / "journal.jsonl.gz"
+        journal_file.export(settings, out=file)
+        return [(offset, entry) for _, offset, entry in journal_file.read_journal(file)]
+
+    def check(self, settings: Settings, seed: int = 1) -> tuple[list[Entry], MonitorState]:
+        """Fold in random batch sizes and compare every topic of outputs; gives entries and state."""
+        chance, rows = random.Random(seed), self.journal(settings)
+        state, outputs, left = new_state(), [], rows
+        while left:
+            size = chance.choice([1, 2, 3, 50, 300])
+            outputs += fold(state, left[:size])
+            left = left[size:]
+        alerts = [encode_record(output) for output in outputs if isinstance(output, Alert)]
+        changes = [encode_record(output) for output in outputs if isinstance(output, NarrativeChange)]
+        narratives = {output.narrative_id: encode_record(output) for output in outputs if isinstance(output, Narrative)}
+        assert self.values(settings, "alert-history") == alerts
+        assert self.values(settings, "alerts") == alerts
+        assert self.values(settings, "narrative-history") == changes
+        last = {
+            record.key.decode(): record.value for record in read_to_end(settings, [topic_name(settings, "narratives")])
+        }
+        assert last == narratives
+        assert alerts
+        assert changes
+        return [entry for _, entry in rows], state
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Oracle:
+    return Oracle(tmp_path)

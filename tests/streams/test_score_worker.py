@@ -3,13 +3,13 @@ from collections import Counter
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from detectors.codec import decode_entry
 from detectors.embedding import HashEncoder
 from detectors.entries import ClaimEntry, ConfigurationEntry, DeletionEntry, FeedbackEntry, ScoredPost, SourceEnd
 from detectors.policy import Configuration
 from detectors.scoring import Scorer
-from prometheus_client import CollectorRegistry
 from streams import topics
 from streams.dead_letters import read_letters
 from streams.kafka_clients import producer, read_to_end
@@ -127,7 +127,9 @@ def test_control_records_reach_every_shard_and_the_journal_begins_with_the_confi
         assert len(repeats) == 1
     assert [entry.speed for entry in by_shard[0] if isinstance(entry, ScoredPost)] == [60.0]
     assert not any(isinstance(entry, ScoredPost) for entry in by_shard[1])
-    letters = Counter((letter.topic.removeprefix(settings.topic_prefix), letter.field) for letter in read_letters(settings))
+    letters = Counter(
+        (letter.topic.removeprefix(settings.topic_prefix), letter.field) for letter in read_letters(settings)
+    )
     assert letters == Counter(
         {
             ("posts", SPEED_HEADER): 1,

@@ -87,3 +87,20 @@ def test_a_steady_stream_that_is_never_quite_scored_still_gets_ticks_for_its_idl
 
 def test_a_tick_that_says_nothing_new_is_not_written(ticks, clock):
     assert _due(ticks, clock, _event_time(), _Source({A: 5}, {A: 5}), seconds=0.1) is None
+
+
+def test_ticks_keep_the_pace_of_the_source_and_never_go_back(ticks, clock):
+    event_time, source, said = _event_time(speed=10.0), _Source({A: 5}, {A: 5}), []
+    ticks.folded(event_time)
+    for _ in range(60):
+        clock.now_s += 1.0
+        if tick := ticks.due(event_time, source):
+            said.append(tick.now_at_s)
+            event_time.tick(tick.now_at_s)
+            ticks.folded(event_time)
+    assert said == sorted(set(said))
+    assert said[-1] == 1000.0 + 10.0 * (59.0 - MARGIN_S)
+
+
+def test_after_a_long_stop_time_catches_up_step_by_step(ticks, clock):
+    assert _due(ticks, clock, _event_time(), _Source({A: 5}, {A: 5}), seconds=7200.0).now_at_s == 1000.0 + 60.0
