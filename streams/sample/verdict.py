@@ -1,6 +1,7 @@
 """Whether the monitor made of each story of the sample what it should.
 
-An alert belongs to the story that most of its exemplars are of, over all its revisions. Pages must be exactly those
+An alert belongs to the story that most of its exemplars are of, over all its revisions; to ordinary traffic where
+no story has a third of them (a narrative may have begun as talk of something near). Pages must be exactly those
 of the stories that `EXPECTED` says: none missing, and none for anything else.
 """
 
@@ -70,6 +71,7 @@ def judge(revisions: Iterable[Alert], stories: Mapping[str, str]) -> list[Verdic
 
 
 def _story_of(post_ids: Iterable[str], stories: Mapping[str, str]) -> str:
-    """The story of most of these posts; of several the one first by name."""
+    """The story that has most of these posts; of several the one first by name."""
     counts = Counter(stories[post_id] for post_id in post_ids if post_id in stories)
-    return min(counts, key=lambda story: (-counts[story], story)) if counts else ORDINARY
+    told = {story: count for story, count in counts.items() if story != ORDINARY and 3 * count >= counts.total()}
+    return min(told, key=lambda story: (-told[story], story)) if told else ORDINARY

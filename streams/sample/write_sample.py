@@ -29,13 +29,16 @@ SEED = 20260605
 STARTS_AT = datetime(2026, 6, 5, 11, 15, tzinfo=UTC)
 """A Friday, a quarter past noon in the town."""
 LASTS_MIN = 345.0
-ORDINARY_POSTS = 2800
+ORDINARY_POSTS = 2700
 """Expected number of ordinary posts that are neither reply nor reshare."""
 ACCOUNTS = 2600
 RATE_BY_MIN = ((0.0, 1.15), (45.0, 1.1), (120.0, 0.8), (180.0, 0.85), (240.0, 1.1), (300.0, 1.25), (LASTS_MIN, 1.3))
 """Hour-of-day drift: minutes after the start, and the rate there as a multiple of the mean."""
 RESHARE_DELAY = (12.0, 1.1)
 REPLY_DELAY = (6.0, 1.3)
+APPEAL_SIGMA = 1.5
+"""Spread of the logarithm of a post's appeal. Sizes of real cascades are heavy-tailed: a few posts draw most of the
+reshares, and in real rumours (PHEME) most posts are reshares."""
 """Scale (minutes) and exponent of the power law; SEISMIC (Zhao et al. 2015) finds the exponent near 0.25 without a
 cut at the end of an afternoon, we shorten the tail so that most of a cascade fits into the sample."""
 PLATFORMS = {"chirp": 0.52, "fedi": 0.2, "board": 0.18, "clips": 0.1}
@@ -180,7 +183,7 @@ class Town:
         post = self._post(at_min, account, text, {"theme": theme["name"]}, theme["communities"])
         replies = theme["replies"] * 3 + self.ordinary["replies"]["any"]
         self._answers(post, 0.34, lambda: (phrases.say(self.rng.choice(replies)), {}), self.accounts)
-        self._reshares(post, 0.22, self.accounts)
+        self._reshares(post, 0.4, self.accounts)
         if self.rng.random() < 0.05:
             quote = phrases.say(self.rng.choice(self.ordinary["replies"]["quotes"]))
             self._follow(post, "quote", quote, REPLY_DELAY, self.accounts, {})
@@ -211,19 +214,21 @@ class Town:
         for voice in story["voices"]:
             lines = list(voice.get("lines", ()))
             told: list[str] = []
+            posts: list[Draft] = []
             for at_min in self._voice_times(voice):
                 text = self._story_text(voice, phrases, lines, told)
                 account = self._speaker(voice, crowd)
                 if text not in told:
-                    told.append(text)
                     text = self._in_own_way(account, text, story["hashtags"], story["emoji"])
+                told.append(text)
                 gold = {"theme": story["theme"], "story": story["name"], "voice": voice["name"]}
                 post = self._post(at_min, account, text, gold, story["communities"])
                 if self.rng.random() < story.get("picture", 0.0):
                     post.media = (picture,)
-                self._reshares(post, voice["reshares"], crowd)
+                posts.append(post)
                 heard = [voices[name] for name in voice["answered_by"] if voices[name]["onset_min"] <= at_min]
                 self._answers(post, voice["replies"], partial(self._story_answer, heard or [voice], phrases), crowd)
+            self._share_out(posts, round(voice["reshares"] * voice["posts"]), crowd)
 
     def _voice_times(self, voice: dict[str, Any]) -> list[float]:
         """Minutes after the start; the first post is the onset itself."""
@@ -233,7 +238,7 @@ class Town:
 
     def _story_text(self, voice: dict[str, Any], phrases: Phrases, lines: list[str], told: list[str]) -> str:
         if told and self.rng.random() < voice.get("copied", 0.0):
-            return self.rng.choice(told)
+            return self.rng.choice(told)  # copies are in the list, too: what was copied is copied again
         return phrases.say_anew(voice["templates"], lines)
 
     def _speaker(self, voice: dict[str, Any], crowd: list[Account]) -> Account:
@@ -270,13 +275,26 @@ class Town:
         return post
 
     def _reshares(self, post: Draft, mean: float, crowd: list[Account]) -> None:
-        """A larger audience reshares more, but not in proportion; most posts are hardly reshared, a few a lot."""
+        """As many reshares as the post's pull gives it."""
+        for _ in range(self._count(mean * self._pull(post))):
+            self._reshare(post, crowd)
+
+    def _share_out(self, posts: list[Draft], reshares: int, crowd: list[Account]) -> None:
+        """So many reshares of these posts in all, to each as its pull is."""
+        pulls = [self._pull(post) for post in posts]
+        for post in self.rng.choices(posts, pulls, k=reshares):
+            self._reshare(post, crowd)
+
+    def _pull(self, post: Draft) -> float:
+        """Audience and appeal: a larger audience reshares more, but not in proportion; appeal is heavy-tailed."""
         if post.account.platform == "board":
-            return
+            return 0.0
         audience = min(6.0, max(0.3, math.sqrt(post.account.followers / 900)))
-        for _ in range(self._count(mean * audience * self.rng.gammavariate(0.6, 1 / 0.6))):
-            text = f"RT @{post.account.handle}: {post.text}" if post.account.platform == "chirp" else ""
-            self._follow(post, "reshare", text, RESHARE_DELAY, crowd, {})
+        return audience * self.rng.lognormvariate(-(APPEAL_SIGMA**2) / 2, APPEAL_SIGMA)
+
+    def _reshare(self, post: Draft, crowd: list[Account]) -> None:
+        text = f"RT @{post.account.handle}: {post.text}" if post.account.platform == "chirp" else ""
+        self._follow(post, "reshare", text, RESHARE_DELAY, crowd, {})
 
     def _answers(self, post: Draft, mean: float, answer: Answer, crowd: list[Account]) -> None:
         for _ in range(self._count(mean * self.rng.gammavariate(0.8, 1 / 0.8))):

@@ -109,6 +109,15 @@ def test_an_alert_that_paged_once_has_paged_whatever_became_of_it():
     assert _right(*reversed(revisions))
 
 
+def test_an_alert_that_began_as_ordinary_talk_is_of_the_story_that_has_a_third_of_it():
+    call = _alert(2, "page", "p-call")
+    stories = {**STORIES, "p-bins-2": ORDINARY, "p-bins-3": ORDINARY}
+    third = _alert(1, "page", "p-rumour", "p-bins", "p-bins-2")
+    quarter = _alert(1, "page", "p-rumour", "p-bins", "p-bins-2", "p-bins-3")
+    assert all(verdict.is_right for verdict in judge([third, call], stories))
+    assert not all(verdict.is_right for verdict in judge([quarter, call], stories))
+
+
 def test_the_sample_says_which_story_each_post_is_of():
     assert set(story_of_posts().values()) == {"rumour", "call", "protest", "joke", ORDINARY}
 
