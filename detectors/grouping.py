@@ -17,10 +17,17 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 def narrative_groups(wholes: Floats, least_similarity: float) -> list[list[int]]:
-    """Groups of rows that tell one story, shape (n, d) in; every row is in exactly one, most alone or in few.
+    """Groups of rows that tell one story, shape (n, d) in; every row is in exactly one, most alone or in few."""
+    return sorted(
+        story for neighbours in neighbourhoods(wholes) for story in stories_in(wholes, neighbours, least_similarity)
+    )
 
-    HDBSCAN (Campello et al. 2013) with leaves as clusters, the finest it has. It gives whatever is left some
-    neighbour, so a row further than `least_similarity` (joint cosine) from its group's centroid leaves the group.
+
+def neighbourhoods(wholes: Floats) -> list[list[int]]:
+    """Groups of rows that are nearer to each other than to others, shape (n, d) in; every row is in exactly one.
+
+    HDBSCAN (Campello et al. 2013) with leaves as clusters, the finest it has; what it leaves out is a group of its
+    own. Density is relative, so neighbours may still be far apart where little is near.
     """
     import hdbscan  # slow to import, and only the monitor groups
 
@@ -30,18 +37,17 @@ def narrative_groups(wholes: Floats, least_similarity: float) -> list[list[int]]
         min_cluster_size=2, min_samples=1, cluster_selection_method="leaf", metric="precomputed"
     ).fit_predict(_euclidean(wholes))
     groups: dict[int, list[int]] = defaultdict(list)
-    alone: list[list[int]] = []
     for row, label in enumerate(labels.tolist()):
-        if label < 0:
-            alone.append([row])
-        else:
-            groups[label].append(row)
-    for rows in groups.values():
-        near, far = _split_far(wholes, rows, least_similarity)
-        alone.extend([row] for row in far)
-        if near:
-            alone.append(near)
-    return sorted(alone)
+        groups[label if label >= 0 else -1 - row].append(row)
+    return sorted(groups.values())
+
+
+def stories_in(wholes: Floats, neighbours: list[int], least_similarity: float) -> list[list[int]]:
+    """Cut neighbours: those within `least_similarity` (joint cosine) of their centroid, and each other one alone."""
+    if len(neighbours) == 1:
+        return [neighbours]
+    near, far = _split_far(wholes, neighbours, least_similarity)
+    return [*([near] if near else []), *([row] for row in far)]
 
 
 def event_groups(wholes: Floats, least_similarity: float) -> list[list[int]]:
@@ -80,29 +86,37 @@ def inherit(groups: Sequence[Sequence[Item]], old: Mapping[Item, str], weight: M
 
 
 def group_centroids(totals: NDArray[np.int32], groups: Sequence[Sequence[int]]) -> Floats:
-    """A centroid for each group of rows, shape (groups, d); every post has one vote.
+    """A centroid for each group of rows, none empty, shape (groups, d); every post has one vote.
 
     `totals`, shape (n, d), are the rows' sums of whole vectors; they are halved until a group's sum fits int32.
     """
-    sums = np.stack([totals[list(rows)].sum(axis=0, dtype=np.int64) for rows in groups])
+    sums = totals[[rows[0] for rows in groups]].astype(np.int64)
+    for group, rows in enumerate(groups):
+        if len(rows) > 1:  # most have one row
+            sums[group] = totals[list(rows)].sum(axis=0, dtype=np.int64)
     while np.abs(sums).max(initial=0) > np.iinfo(np.int32).max:
         sums //= 2
     return centroids(sums.astype(np.int32))
 
 
 def _split_far(wholes: Floats, rows: list[int], least_similarity: float) -> tuple[list[int], list[int]]:
-    middle = group_centroids(wholes.astype(np.int32), [rows])[0]
-    similar = (wholes[rows] @ middle) * COSINE >= least_similarity
+    own = wholes[rows]
+    middle = centroids(own.astype(np.int32).sum(axis=0, dtype=np.int32, keepdims=True))[0]
+    similar = (own @ middle) * COSINE >= least_similarity
     near = [row for row, is_near in zip(rows, similar, strict=True) if is_near]
     far = [row for row, is_near in zip(rows, similar, strict=True) if not is_near]
     return near, far
 
 
 def _cosines(wholes: Floats) -> NDArray[np.float64]:
-    cosines = (wholes @ wholes.T).astype(np.float64) * COSINE
+    cosines = (wholes @ wholes.T).astype(np.float64)
+    cosines *= COSINE
     np.fill_diagonal(cosines, 1.0)
-    return np.minimum(cosines, 1.0)
+    return np.minimum(cosines, 1.0, out=cosines)
 
 
 def _euclidean(wholes: Floats) -> NDArray[np.float64]:
-    return np.sqrt(2.0 - 2.0 * _cosines(wholes))
+    distances = _cosines(wholes)
+    distances *= -2.0
+    distances += 2.0
+    return np.sqrt(distances, out=distances)

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from detectors.cascades import Cascades, cascade_of
 from detectors.entries import ScoredPost, Vector
-from detectors.grouping import event_groups, group_centroids, inherit, narrative_groups
+from detectors.grouping import event_groups, group_centroids, inherit, neighbourhoods, stories_in
 from detectors.micro_clusters import MicroClusters, Search
 from detectors.policy import NarrativeParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
@@ -200,8 +200,9 @@ class Narratives:
         changes = self._bury(now_s, parameters)
         self.new_since_grouping = 0
         self.grouped_at_s = now_s
-        changes += self._group_narratives(parameters)
-        self._group_events(parameters)
+        neighbours = self._neighbours(parameters)
+        changes += self._group_narratives(neighbours, parameters)
+        self._group_events(neighbours, parameters)
         return changes
 
     def ended(self) -> list[MicroClusterEnd]:
@@ -260,17 +261,25 @@ class Narratives:
                 micro.row = row
         return changes
 
-    def _group_narratives(self, parameters: NarrativeParameters) -> list[Change]:
-        micros = list(self.micros.values())
-        recent = sorted(micros, key=lambda micro: (-micro.tally.last_at_s, micro.row))
+    def _neighbours(self, parameters: NarrativeParameters) -> list[list[int]]:
+        """Rows of the micro-clusters that are live, the most recently active as far as the cap goes, in groups."""
+        recent = sorted(self.micros.values(), key=lambda micro: (-micro.tally.last_at_s, micro.row))
         rows = sorted(micro.row for micro in recent[: parameters.clustered_micro_clusters])
-        groups = [
-            [self._ids_by_row[rows[index]] for index in group]
-            for group in narrative_groups(self.clusters.centroids[rows], parameters.narrative_similarity)
+        return [[rows[index] for index in group] for group in neighbourhoods(self.clusters.centroids[rows])]
+
+    def _group_narratives(self, neighbours: list[list[int]], parameters: NarrativeParameters) -> list[Change]:
+        stories = [
+            [self._ids_by_row[row] for row in story]
+            for rows in neighbours
+            for story in stories_in(self.clusters.centroids, rows, parameters.narrative_similarity)
         ]
-        old = {self._ids_by_row[row]: micros[row].narrative_id for row in rows}
-        kept_whole = {micro.narrative_id for micro in recent[parameters.clustered_micro_clusters :]}
-        groups = [group for group in groups if not {old[micro_id] for micro_id in group} & kept_whole]
+        old = {micro_id: self.micros[micro_id].narrative_id for story in stories for micro_id in story}
+        # A narrative with micro-clusters beyond the cap stays whole.
+        partly = {micro.narrative_id for micro in self.micros.values() if micro.micro_id not in old}
+        groups = sorted(
+            (story for story in stories if not partly or not {old[micro_id] for micro_id in story} & partly),
+            key=lambda story: self.micros[story[0]].row,
+        )
         weight = {micro_id: self.micros[micro_id].tally.posts for micro_id in old}
         names = inherit(groups, old, weight)
         return self._rename(groups, names, old, weight)
@@ -288,7 +297,8 @@ class Narratives:
                 parent = _heaviest(group, old, weight)
                 changes.append(Change("split", narrative.narrative_id, parent, narrative.tally.posts))
         moved = {micro_id for group in groups for micro_id in group}
-        for narrative_id in [one for one, members in before.items() if members <= moved and one not in set(names)]:
+        kept = set(names)
+        for narrative_id in [one for one, members in before.items() if one not in kept and members <= moved]:
             gone = self.narratives.pop(narrative_id)
             into = _heaviest(
                 sorted(before[narrative_id]),
@@ -316,23 +326,36 @@ class Narratives:
             narrative.tally = narrative.tally.merge(micro.tally)
         return narrative
 
-    def _group_events(self, parameters: NarrativeParameters) -> None:
-        narratives = list(self.narratives.values())
-        recent = sorted(narratives, key=lambda one: (-one.tally.last_at_s, one.narrative_id))
-        seen = recent[: parameters.clustered_micro_clusters]
-        if not seen:
+    def _group_events(self, neighbours: list[list[int]], parameters: NarrativeParameters) -> None:
+        """Group narratives by what they are about; those of one neighbourhood stay together."""
+        units = self._units(neighbours)
+        if not units:
             return
-        rows = [[self.micros[micro_id].row for micro_id in narrative.members] for narrative in seen]
+        rows = [
+            [self.micros[micro_id].row for narrative_id in unit for micro_id in self.narratives[narrative_id].members]
+            for unit in units
+        ]
         wholes = group_centroids(self.clusters.totals, rows)
         groups = [
-            [seen[index].narrative_id for index in group] for group in event_groups(wholes, parameters.event_similarity)
+            [narrative_id for index in group for narrative_id in units[index]]
+            for group in event_groups(wholes, parameters.event_similarity)
         ]
-        old = {narrative.narrative_id: narrative.event_id for narrative in seen}
-        weight = {narrative.narrative_id: narrative.tally.posts for narrative in seen}
+        old = {narrative_id: self.narratives[narrative_id].event_id for unit in units for narrative_id in unit}
+        weight = {narrative_id: self.narratives[narrative_id].tally.posts for narrative_id in old}
         for group, name in zip(groups, inherit(groups, old, weight), strict=True):
             event_id = name or self._new_event(group)
             for narrative_id in group:
                 self.narratives[narrative_id].event_id = event_id
+
+    def _units(self, neighbours: list[list[int]]) -> list[list[str]]:
+        """Narratives of each neighbourhood, by the first micro-cluster that places them."""
+        units: list[list[str]] = []
+        placed: set[str] = set()
+        for rows in neighbours:
+            unit = dict.fromkeys(self.micros[self._ids_by_row[row]].narrative_id for row in rows)
+            units.append([narrative_id for narrative_id in unit if narrative_id not in placed])
+            placed.update(unit)
+        return [unit for unit in units if unit]
 
     def _new_event(self, group: list[str]) -> str:
         founder = min(

@@ -22,7 +22,7 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     lexical_weight: Ratio = 0.5
     """Share of the squared length that the lexical channel has in the joint vector (equal: benchmarks, task N)."""
-    micro_similarity: Ratio = 0.475
+    micro_similarity: Ratio = 0.45
     """Least joint cosine between a post and its micro-cluster's centroid. Of .45, .475, .5 and .55 the one that serves
     both levels over two corpora: looser blurs stories, tighter scatters events (benchmarks, task N)."""
     narrative_similarity: Ratio = 0.80

@@ -30,11 +30,11 @@ def bcubed_f1(gold: Labels, found: Labels) -> float:
 def interval(
     measure: Callable[[Labels, Labels], float], gold: Labels, found: Labels, *, rounds: int, seed: int = 7
 ) -> tuple[float, float]:
-    """95 % bootstrap interval over posts."""
+    """95 % interval over draws of posts with replacement, each post counted once: copies would agree with themselves."""
     generator = np.random.default_rng(seed)
     values = []
     for _ in range(rounds):
-        drawn = generator.integers(0, len(gold), len(gold))
+        drawn = np.unique(generator.integers(0, len(gold), len(gold)))
         values.append(measure([gold[i] for i in drawn], [found[i] for i in drawn]))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
