@@ -19,16 +19,14 @@ def label_of(texts: Sequence[str], lang: str | None) -> str:
     'poisoned reservoir ashford'
     """
     language = language_of(lang)
-    texts_with: Counter[str] = Counter()
-    for text in texts:
-        texts_with.update(set(words_of(clean(text))))
+    words = [list(words_of(clean(text))) for text in texts]
+    texts_with = Counter(word for of_one in words for word in set(of_one))
+    weights = {word: weight_hundredths(word, language) for word in texts_with if len(word) > 1}
     telling = {
-        word: (count * weight_hundredths(word, language), word)
-        for word, count in texts_with.items()
-        if len(word) > 1 and weight_hundredths(word, language) >= LEAST_HUNDREDTHS
+        word: (texts_with[word] * weight, word) for word, weight in weights.items() if weight >= LEAST_HUNDREDTHS
     }
     most = max(texts_with.values(), default=0)
     shared = [word for word in telling if 2 * texts_with[word] > most] or list(telling)
     chosen = set(sorted(shared, key=lambda word: telling[word], reverse=True)[:WORDS_SHOWN])
-    in_order = dict.fromkeys(word for text in texts for word in words_of(clean(text)) if word in chosen)
+    in_order = dict.fromkeys(word for of_one in words for word in of_one if word in chosen)
     return " ".join(in_order) or "(no words)"

@@ -90,6 +90,7 @@ def weighted_direction(word: str, language: str) -> NDArray[np.int16]:
     return signs * np.int16(weight_hundredths(word, language))
 
 
+@lru_cache(maxsize=50_000)
 def weight_hundredths(word: str, language: str) -> int:
     """How much a word says, 0 to 700: hundredths of Zipf below `COMMONEST_ZIPF`.
 

@@ -9,7 +9,7 @@ narratives of its age. All sums are whole numbers, so that no order of adding ca
 import hashlib
 import math
 from bisect import bisect_left, bisect_right
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct, field
@@ -500,9 +500,10 @@ def timeline(tally: Tally, growth: Growth, window_s: float) -> tuple[int, tuple[
     last = tally.newest_minute * MINUTE_S // width_s
     first = max(min(posts), last - kept + 1)
     expected = round(growth.expected * width_s / window_s, 3)
+    start, width = datetime.fromtimestamp(first * width_s, UTC), timedelta(seconds=width_s)
     return width_s, tuple(
-        TimelineBucket(at=datetime.fromtimestamp(bucket * width_s, UTC), posts=posts.get(bucket, 0), expected=expected)
-        for bucket in range(first, last + 1)
+        TimelineBucket(at=start + place * width, posts=posts.get(bucket, 0), expected=expected)
+        for place, bucket in enumerate(range(first, last + 1))
     )
 
 
