@@ -16,12 +16,20 @@ from typing import Literal
 from msgspec import Struct
 
 from detectors import records
-from detectors.policy import Configuration, FalsehoodParameters, IncitementParameters, LifeCycleParameters, Rule
+from detectors.policy import (
+    Configuration,
+    FalsehoodParameters,
+    IncitementParameters,
+    LifeCycleParameters,
+    Rule,
+    ViralityParameters,
+)
 from detectors.records import KINDS, SEVERITIES, Counts, Feedback, Growth, Kind, MatchedClaim, Review, Severity
 from detectors.virality import MILLI, Tally
 
 FACTS: dict[str, str] = {
     "viral": "the narrative grows beyond what is normal for it, or has an open alert that has not peaked",
+    "spreading": "viral, or as far beyond what is normal without a large cascade yet: enough where harm is evident",
     "claim_matched": "the narrative repeats a fact-checked claim, whatever its rating",
     "claim_rated_false": "the narrative repeats a claim that fact-checkers rated false",
     "claim_rated_true": "the narrative repeats a claim that fact-checkers rated true",
@@ -52,6 +60,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """What holds of a narrative now, with what was measured; one boolean for each name in `FACTS`."""
 
     viral: bool = False
+    spreading: bool = False
     claim_matched: bool = False
     claim_rated_false: bool = False
     claim_rated_true: bool = False
@@ -219,8 +228,10 @@ def establish(
     doubting_share = tally.doubting / tally.own_words if tally.own_words else 0.0
     inciting_share = tally.inciting / tally.posts if tally.posts else 0.0
     incites = tally.inciting >= incitement.least_posts and inciting_share >= incitement.share
+    viral = growth.state == "bursting" or (case is not None and case.state == "open")
     return Facts(
-        viral=growth.state == "bursting" or (case is not None and case.state == "open"),
+        viral=viral,
+        spreading=viral or _spreads(growth, counts, configuration.virality),
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
         claim_rated_true=any(claim.verdict == "true" for claim in matched),
@@ -239,6 +250,15 @@ def establish(
         calls=tally.calls,
         falsehood=falsehood,
         incitement=incitement,
+    )
+
+
+def _spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> bool:
+    """Whether the window is significant and above the floors, of whatever cascades it consists."""
+    return (
+        counts.window_posts >= max(parameters.least_posts, parameters.least_ratio * growth.expected)
+        and counts.authors >= parameters.least_authors
+        and growth.burst_z >= parameters.burst_z
     )
 
 

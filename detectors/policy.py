@@ -144,17 +144,17 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 DEFAULT_RULES = (
     Rule(
         name="false claim spreads",
-        when=("viral", "claim_rated_false", "not correction_led"),
+        when=("spreading", "claim_rated_false", "not correction_led"),
         severity="page",
         kind="false_narrative",
     ),
     Rule(
         name="call to violence with place and time",
-        when=("viral", "incites", "call_names_place_and_time"),
+        when=("spreading", "incites", "call_names_place_and_time"),
         severity="page",
         kind="incitement",
     ),
-    Rule(name="incitement spreads", when=("viral", "incites"), severity="notice", kind="incitement"),
+    Rule(name="incitement spreads", when=("spreading", "incites"), severity="notice", kind="incitement"),
     Rule(
         name="contested while it spreads",
         when=("viral", "contested", "not correction_led"),

@@ -1,6 +1,7 @@
 """The fold over anything: rows of posts, or an exported journal; the same alerts as live, and what evaluation needs."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -92,8 +93,15 @@ class Replay:
 def opening_entries(configuration: Configuration, claims: Iterable[Claim], scorer: Scorer) -> Iterator[Entry]:
     """Yield what a journal opens with: the configuration, then the claims known at the start."""
     yield ConfigurationEntry(origin=Origin("configuration", 0, 0), configuration=configuration)
-    for offset, claim in enumerate(claims):
-        yield scorer.claim_entry(claim, claim.claim_id, Origin("claims", 0, offset))
+    offset = 0
+    remaining = iter(claims)
+    while batch := list(islice(remaining, SCORED_TOGETHER)):
+        scorer.score_texts(
+            [text for claim in batch for text in (claim.claim_reviewed, claim.name or "")]
+        )  # fills the cache
+        for claim in batch:
+            yield scorer.claim_entry(claim, claim.claim_id, Origin("claims", 0, offset))
+            offset += 1
 
 
 def score_rows(

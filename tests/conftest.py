@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from streams import apache_kafka, embedded_broker
@@ -12,6 +13,9 @@ from streams.errors import EmberwatchError
 from streams.settings import Settings, load_settings
 
 _numbers = itertools.count(1)
+
+hypothesis.settings.register_profile("machine-may-be-busy", deadline=None)
+hypothesis.settings.load_profile("machine-may-be-busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

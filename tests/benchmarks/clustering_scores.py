@@ -30,7 +30,7 @@ def bcubed_f1(gold: Labels, found: Labels) -> float:
 def interval(
     measure: Callable[[Labels, Labels], float], gold: Labels, found: Labels, *, rounds: int, seed: int = 7
 ) -> tuple[float, float]:
-    """95 % interval over draws of posts with replacement, each post counted once: copies would agree with themselves."""
+    """95 % interval over draws of posts with replacement, each post once: copies would agree."""
     generator = np.random.default_rng(seed)
     values = []
     for _ in range(rounds):

@@ -125,8 +125,14 @@ def test_the_default_policy_can_be_used():
     ],
 )
 def test_the_default_policy_judges(names, severity, kinds):
-    judgement = judge(DEFAULT_RULES, facts_of(*names))
+    judgement = judge(DEFAULT_RULES, facts_of("spreading", *names))
     assert (judgement.severity, judgement.kinds) == (severity, kinds)
+
+
+def test_harm_needs_no_large_cascade():
+    judgement = judge(DEFAULT_RULES, facts_of("spreading", "claim_matched", "claim_rated_false"))
+    assert (judgement.severity, judgement.kinds) == ("page", ("false_narrative",))
+    assert judge(DEFAULT_RULES, facts_of("spreading")) is None
 
 
 @pytest.mark.parametrize(
@@ -139,9 +145,8 @@ def test_what_does_not_spread_raises_nothing(names):
 def tally_of(count, **changes):
     tally = Tally()
     for place in range(count):
-        tally.add(
-            Mark(at_s=600.0 + place, author_key=author_key(str(place)), platform="x", cascade_posts=100, **changes)
-        )
+        key = author_key(str(place))
+        tally.add(Mark(at_s=600.0 + place, author_key=key, platform="x", **{"cascade_posts": 100, **changes}))
     return tally
 
 
@@ -163,7 +168,9 @@ def test_facts_come_from_what_was_counted():
     quiet = facts_about(tally_of(5))
     assert not any(getattr(quiet, name) for name in FACTS)
     spreading = facts_about(tally_of(30))
-    assert [name for name in FACTS if getattr(spreading, name)] == ["viral"]
+    assert [name for name in FACTS if getattr(spreading, name)] == ["viral", "spreading"]
+    many_voices = facts_about(tally_of(30, cascade_posts=1))
+    assert [name for name in FACTS if getattr(many_voices, name)] == ["spreading"]
     inciting = facts_about(tally_of(30, inciting=True, calls=True))
     assert (inciting.incites, inciting.call_names_place_and_time) == (True, True)
     denied = facts_about(tally_of(30, stance=(0, 900, 0, 0, 100)))
