@@ -24,7 +24,7 @@ from streams.lag import GroupLag
 from streams.metrics import Metrics
 from streams.models import configuration_of, encoder_space
 from streams.settings import Settings, load_configuration, variable_of
-from streams.shard_owner import Outlets, ShardOwner
+from streams.shard_owner import Outlets, ShardOwner, show_configuration
 from streams.topics import topic_name
 from streams.worker import Worker
 
@@ -143,11 +143,7 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings) -> int:
     metrics = Metrics(prometheus_client.CollectorRegistry(), "monitor")
     configuration = await asyncio.to_thread(ensure_configuration, settings)
-    metrics.set_build(
-        version=configuration.code_version,
-        config_hash=config_hash(configuration),
-        embedding_space=configuration.embedding_space,
-    )
+    show_configuration(metrics, configuration)
     stage = MonitorWorker(settings, metrics)
     await stage.worker.run(
         stop_on_signal(),

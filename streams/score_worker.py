@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from detectors.codec import encode_entry
 from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
-from detectors.policy import Configuration, TimeParameters
+from detectors.policy import Configuration, TimeParameters, config_hash
 from detectors.posts import BadRecord, decode_post
 from detectors.records import Post
 from detectors.scoring import Scorer, Timed
@@ -78,8 +78,8 @@ class ScoreWorker:
         self.worker = Worker(self.app, settings, "score", metrics, consumed)
         self._settings = settings
         self._scorer = scorer
-        self._configuration = configuration
         self._metrics = metrics
+        self._use(configuration)
         self._journal = Outlet(self.app, settings, "journal")
         self._dead_letters = Outlet(self.app, settings, "dead-letters")
         self._scoring = ThreadPoolExecutor(1, "scoring")
@@ -179,7 +179,7 @@ class ScoreWorker:
                 if not isinstance(outcome, _Refused):
                     self._metrics.control_records.labels(topic=topic).inc()
                 if isinstance(outcome, ConfigurationEntry):
-                    self._configuration = outcome.configuration
+                    self._use(outcome.configuration)
 
         return handle
 
@@ -224,7 +224,15 @@ class ScoreWorker:
             await asyncio.sleep(CONFIGURATION_EVERY_S)
             found = await asyncio.to_thread(last_configuration, self._settings, self._scorer.space)
             if found is not None:
-                self._configuration = found[0]
+                self._use(found[0])
+
+    def _use(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._metrics.set_build(
+            version=configuration.code_version,
+            config_hash=config_hash(configuration),
+            embedding_space=configuration.embedding_space,
+        )
 
 
 def shards_of(entry: Entry, shards: int) -> range:

@@ -14,9 +14,10 @@ from kafka import TopicPartition
 from msgspec import Struct
 
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
-from detectors.entries import Entry, Skip
+from detectors.entries import ConfigurationEntry, Entry, Skip
 from detectors.event_time import EventTime
 from detectors.monitor import MonitorState, Output, fold, new_state
+from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Narrative, NarrativeChange
 from streams.faust_app import Outlet, confirmed
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
@@ -94,6 +95,7 @@ class ShardOwner:
         from_offset = self._state.next_offset
         await self.catch_up()
         await self._in_thread(self._show_open_alerts)
+        show_configuration(self._metrics, self._state.configuration)
         self.is_loaded.set()
         _log.info(
             "shard %d is loaded: snapshot up to offset %d, journal up to %d, %.1f s",
@@ -232,6 +234,8 @@ class ShardOwner:
         metrics.silent_partitions.set(sum(one.idle for one in core.time.partitions.values()))
         metrics.narratives.labels(state="live").set(len(self._state.narratives.narratives))
         metrics.micro_clusters.set(len(self._state.narratives.micros))
+        if any(isinstance(entry, ConfigurationEntry) for entry in folded.entries):
+            show_configuration(metrics, core.configuration)
         left_out = self._state.left_out()
         for what, reasons in DROPPED_BY_REASON.items():
             count = sum(left_out.get(reason, 0) for reason in reasons)
@@ -240,6 +244,15 @@ class ShardOwner:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def show_configuration(metrics: Metrics, configuration: Configuration) -> None:
+    """Say what is in force."""
+    metrics.set_build(
+        version=configuration.code_version,
+        config_hash=config_hash(configuration),
+        embedding_space=configuration.embedding_space,
+    )
 
 
 DROPPED_BY_REASON: Mapping[str, tuple[str, ...]] = {
