@@ -37,7 +37,7 @@ class MicroClusters:
             row = restored._new_row(len(total))
             restored._totals[row] = total
             restored._sizes[row] = size
-            restored._centroids[row] = centroids(total[None])[0]
+            restored._centroids[row] = total if size == 1 else centroids(total[None])[0]
         return restored
 
     @property
@@ -109,13 +109,13 @@ class Search:
         self._clusters = clusters
         self._vectors = vectors
         self._next = 0
-        self._restart()
+        self.restart()
 
     def nearest(self, post: int) -> tuple[int, float]:
         """Row of the nearest centroid of the batch's post, and their cosine; (-1, -1.0) where there is none."""
         self._next = post
         if self._layout != self._clusters.layout:
-            self._restart()
+            self.restart()
         if not self._clusters.count:
             return -1, -1.0
         products = self._products[post, : self._clusters.count]
@@ -134,7 +134,8 @@ class Search:
         coming = slice(self._next + 1, None)
         self._products[coming, row] = self._vectors[coming] @ self._clusters.centroids[row]
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Take all products of the posts to come again: centroids changed that were not found by this search."""
         count, posts = self._clusters.count, len(self._vectors)
         self._layout = self._clusters.layout
         self._products = np.zeros((posts, count + posts), np.float32)

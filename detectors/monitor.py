@@ -138,7 +138,7 @@ class _Batch:
         self._state = state
         self._core = state.core
         self._items = items
-        self._searched: dict[str, int] = {}
+        self._searched: dict[Origin, int] = {}
         self._search: Search | None = None
 
     def outputs(self) -> Iterator[Output]:
@@ -155,11 +155,11 @@ class _Batch:
     def _prepare(self, entries: Sequence[Entry]) -> None:
         """Look up, in one product, every post of the batch that may have to be placed by its text."""
         posts = {
-            entry.post_id: entry.vector
+            entry.origin: entry.vector
             for entry in entries
             if isinstance(entry, ScoredPost) and entry.vector is not None and self._is_placed_by_text(entry)
         }
-        self._searched = {post_id: place for place, post_id in enumerate(posts)}
+        self._searched = {origin: place for place, origin in enumerate(posts)}
         self._search = self._search_of(list(posts.values()))
 
     def _search_of(self, vectors: Sequence[Vector]) -> Search:
@@ -250,12 +250,12 @@ class _Batch:
         assert post.vector is not None
         assert self._search is not None
         parameters = self._core.configuration.narratives
-        place = self._searched.get(post.post_id)
+        place = self._searched.get(post.origin)
         if place is not None:
             return self._state.narratives.join(post, post.vector, self._search, place, parameters)
         # Its parent was known when the batch was looked up and is gone now: a search of its own.
         micro_id = self._state.narratives.join(post, post.vector, self._search_of([post.vector]), 0, parameters)
-        self._search.changed(self._state.narratives.micros[micro_id].row)
+        self._search.restart()
         return micro_id
 
     def _follow(self, post: ScoredPost, parent: IndexedPost) -> Iterator[Output]:

@@ -274,12 +274,10 @@ class Narratives:
             for story in stories_in(self.clusters.centroids, rows, parameters.narrative_similarity)
         ]
         old = {micro_id: self.micros[micro_id].narrative_id for story in stories for micro_id in story}
-        # A narrative with micro-clusters beyond the cap stays whole.
+        # A narrative with micro-clusters beyond the cap stays whole; the others are grouped without it.
         partly = {micro.narrative_id for micro in self.micros.values() if micro.micro_id not in old}
-        groups = sorted(
-            (story for story in stories if not partly or not {old[micro_id] for micro_id in story} & partly),
-            key=lambda story: self.micros[story[0]].row,
-        )
+        stories = [[micro_id for micro_id in story if old[micro_id] not in partly] for story in stories]
+        groups = sorted((story for story in stories if story), key=lambda story: self.micros[story[0]].row)
         weight = {micro_id: self.micros[micro_id].tally.posts for micro_id in old}
         names = inherit(groups, old, weight)
         return self._rename(groups, names, old, weight)
