@@ -2,7 +2,7 @@
 
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, Self
@@ -18,6 +18,11 @@ from detectors.records import SEVERITIES, Alert, Severity
 STYLES: dict[Severity, str] = {"page": "bold red", "notice": "yellow", "watch": "cyan"}
 MARKS: dict[Severity, str] = {"page": "▲ PAGE  ", "notice": "◆ notice", "watch": "● watch "}
 INDENT = " " * 10
+DETAILS: tuple[dict[Severity, int], ...] = tuple(
+    {"page": page, "notice": notice, "watch": watch}
+    for page, notice, watch in ((9, 2, 1), (9, 2, 0), (9, 1, 0), (9, 0, 0), (3, 0, 0), (2, 0, 0), (1, 0, 0))
+)
+"""How many reasons are shown, by severity; the first that fits into the screen is taken."""
 STATUS_EVERY_S = 10.0
 """Between two status lines where there is no live screen."""
 
@@ -192,8 +197,9 @@ def clock(at_s: float) -> str:
 
 
 def alert_lines(alerts: Sequence[Shown], links: Links, width: int, most: int) -> list[Text]:
-    """As many alerts as fit into `most` lines; of the severe ones every reason and the link, of the others less."""
-    for detail in (3, 2, 1, 0):
+    """As many alerts as fit into `most` lines, with as many of their reasons as fit; pages first."""
+    blocks: list[list[Text]] = []
+    for detail in DETAILS:
         blocks = [_block(alert, links, width, detail) for alert in alerts]
         if sum(map(len, blocks)) <= most:
             return [line for block in blocks for line in block]
@@ -205,8 +211,8 @@ def alert_lines(alerts: Sequence[Shown], links: Links, width: int, most: int) ->
     return lines
 
 
-def _block(shown: Shown, links: Links, width: int, detail: int) -> list[Text]:
-    """An alert in lines, from detail 3, all reasons of a page and one of a watch, to 0, one line and a page's link."""
+def _block(shown: Shown, links: Links, width: int, detail: Mapping[Severity, int]) -> list[Text]:
+    """An alert in lines: what it is about, some of its reasons, and a link where it is a page or has reasons."""
     alert, severity = shown.now, shown.raised.severity
     head = Text.assemble(
         (MARKS[severity], STYLES[severity]), f"  {shown.raised.changed_at:%H:%M}  ", (alert.label, "bold")
@@ -215,10 +221,9 @@ def _block(shown: Shown, links: Links, width: int, detail: int) -> list[Text]:
     if alert.transition not in {"opened", "updated"}:
         head.append(f", {alert.transition}", style="dim")
     lines = [head]
-    reasons = {"page": (1, 3, 9, 9), "notice": (0, 1, 2, 2), "watch": (0, 0, 0, 1)}[severity][detail]
-    for reason in shown.raised.reasons[:reasons]:
+    for reason in shown.raised.reasons[: detail[severity]]:
         lines += [Text(INDENT + line) for line in textwrap.wrap(reason.words, width - len(INDENT))]
-    if severity == "page" or detail == 3:
+    if severity == "page" or detail[severity]:
         lines.append(Text(INDENT + links.of(alert), style="blue"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
