@@ -22,7 +22,7 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     lexical_weight: Ratio = 0.5
     """Share of the squared length that the lexical channel has in the joint vector (equal: benchmarks, task N)."""
-    micro_similarity: Ratio = 0.45
+    micro_similarity: Ratio = 0.475
     """Least joint cosine between a post and its micro-cluster's centroid. Of .45, .475, .5 and .55 the one that serves
     both levels over two corpora: looser blurs stories, tighter scatters events (benchmarks, task N)."""
     narrative_similarity: Ratio = 0.80
@@ -31,7 +31,7 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Least mean joint cosine (average link) at which narratives belong to one event."""
     recluster_changes: Count = 32
     """New micro-clusters after which HDBSCAN runs again (or a tenth of the live ones, whichever is more)."""
-    recluster_after_s: Positive = 60.0
+    recluster_after_s: Positive = 120.0
     """Event time after which it runs again if anything is new."""
     clustered_micro_clusters: Count = 3000
     """HDBSCAN sees at most so many, the most recently active; bounds its cost."""
