@@ -67,7 +67,7 @@ class Workers:
                 [log] = self._folder.glob(f"*-{number}.log")
                 pytest.fail(f"worker {number} ended with status {status}:\n{log.read_text()[-3000:]}")
 
-    def until(self, condition: Callable[[], bool], *, within_s: float = 50.0) -> None:
+    def until(self, condition: Callable[[], bool], *, within_s: float = 120.0) -> None:
         deadline_s = time.monotonic() + within_s
         while not condition():
             self.check()
@@ -76,7 +76,7 @@ class Workers:
                 pytest.fail(f"not so within {within_s:.0f} s\n{logs}")
             time.sleep(0.2)
 
-    def until_caught_up(self, settings: Settings, stage: str, topics: list[str], *, within_s: float = 50.0) -> None:
+    def until_caught_up(self, settings: Settings, stage: str, topics: list[str], *, within_s: float = 120.0) -> None:
         """Wait until a group has acknowledged everything on its topics."""
         measured = GroupLag(settings, group_of(settings, stage), tuple(topic_name(settings, name) for name in topics))
         try:
