@@ -1,6 +1,6 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -66,7 +66,8 @@ class Assessor:
         now_s = narrative.tally.last_at_s
         if case is None and not could_burst(narrative.tally, now_s, self._configuration.virality):
             return
-        if narrative.tally.posts - narrative.assessed_at_posts < narrative.assessed_at_posts // ASSESSED_SHARE:
+        grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
+        if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
             return
         if narrative.tally.posts >= 2 * narrative.matched_at_posts:
             self._match_claims(narrative)
@@ -110,6 +111,12 @@ class Assessor:
         yield from self._changed_narratives()
         self._drop_cases()
 
+    def hidden(self, narratives: Iterable[NarrativeState]) -> Iterator[Narrative]:
+        """Publish narratives again that showed what was deleted: the last record of each must not show it."""
+        for narrative in narratives:
+            if narrative.sent_posts:
+                yield self._narrative(narrative, self._core.cases.get(narrative.narrative_id), "live", None)
+
     def feedback(self, feedback: Feedback) -> Iterator[Alert | Narrative | NarrativeChange]:
         """Apply a person's word; a word on something that is not known (any more) is counted."""
         case = self._case_of(feedback)
@@ -124,7 +131,7 @@ class Assessor:
         if transition is not None:
             yield from self._published(narrative, case, transition, None)
         into = self._by_alert_id(feedback.into_alert_id) if feedback.word == "merge" else None
-        if into is not None and into is not case:
+        if into is not None and into is not case and "merged" not in {into.state, case.state}:
             yield from self._merge_cases(into, case, narrative)
 
     def _case_of(self, feedback: Feedback) -> Case | None:
@@ -182,7 +189,9 @@ class Assessor:
     ) -> Iterator[Alert | Narrative | NarrativeChange]:
         """Let the case of a narrative that was absorbed go on with the one that absorbed it."""
         into = self._core.cases.get(narrative_id)
-        if into is None:
+        if case.state == "merged":
+            return
+        if into is None or into.state == "merged":
             case.narrative_id = narrative_id
             self._core.cases[narrative_id] = case
         elif gone is not None:
@@ -197,9 +206,14 @@ class Assessor:
         sent_of_winner, sent_of_loser = merge_cases(winner, loser, self._core.time.greatest_at_s)
         if sent_of_loser is not None:
             yield self._alert(narrative_of_other if loser is other else narrative, loser, sent_of_loser, None)
-        self._core.cases.pop(other.narrative_id, None)
+        other_id = other.narrative_id
+        self._core.cases.pop(other_id, None)
         winner.narrative_id = narrative_id
         self._core.cases[narrative_id] = winner
+        if other_id in self._state.narratives.narratives:
+            # Merged by a person, that narrative lives on; the loser's case stays with it, so that it opens no other.
+            loser.narrative_id = other_id
+            self._core.cases[other_id] = loser
         if sent_of_winner is not None:
             yield from self._published(narrative, winner, sent_of_winner, None)
 

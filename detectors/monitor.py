@@ -5,9 +5,11 @@ work, recovery, replay and backtests differ only in where the entries come from.
 entries and their order: not on the clock, nor on where one batch ends and the next begins.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+import msgspec
 from msgspec import Struct, field
 
 from detectors.alerts import Budget, Case
@@ -140,6 +142,8 @@ class _Batch:
         self._items = items
         self._searched: dict[Origin, int] = {}
         self._search: Search | None = None
+        self._released: deque[ScoredPost] = deque()
+        self._is_releasing = False
 
     def outputs(self) -> Iterator[Output]:
         for index, (offset, entry) in enumerate(self._items):
@@ -196,10 +200,12 @@ class _Batch:
                 yield from self._move_time()
             case FeedbackEntry():
                 yield from Assessor(self._state).feedback(entry.feedback)
+            case DeletionEntry():
+                yield from self._delete(entry.deletion)
             case _:
                 self._take_note(entry)
 
-    def _take_note(self, entry: ClaimEntry | CrisisEntry | DeletionEntry | ConfigurationEntry | Skip) -> None:
+    def _take_note(self, entry: ClaimEntry | CrisisEntry | ConfigurationEntry | Skip) -> None:
         """Change what is known; nothing is published for it by itself."""
         match entry:
             case ClaimEntry():
@@ -207,8 +213,6 @@ class _Batch:
                 self._core.claims_version += 1
             case CrisisEntry():
                 self._core.crises[entry.crisis.crisis_id] = entry.crisis
-            case DeletionEntry():
-                self._delete(entry.deletion)
             case ConfigurationEntry():
                 self._core.configuration = entry.configuration
                 self._search = None
@@ -226,6 +230,9 @@ class _Batch:
         self._core.time.speed = post.speed
         self._core.time.observe(partition_name(post.origin), post.created_at_s, key, self._core.configuration.time)
         self._core.time.advance(self._core.configuration.source_partitions, self._core.configuration.time)
+        if post.created_at_s > self._core.time.greatest_at_s:
+            # A date too far ahead to be trusted: the post counts as written now, or it would hide all that is real.
+            post = msgspec.structs.replace(post, created_at_s=self._core.time.greatest_at_s)
         if post.post_id in self._state.posts.posts or post.post_id in self._core.waiting.posts:
             self._state.leave_out("repeated_post")
         elif post.post_id in self._state.posts.forgotten_posts or key in self._state.posts.forgotten_authors:
@@ -302,8 +309,14 @@ class _Batch:
         self._state.posts.put(post.post_id, IndexedPost(micro_id, mark), cap)
 
     def _release(self, post_id: str) -> Iterator[Output]:
-        for post in self._core.waiting.arrived(post_id):
-            yield from self._place(post)
+        """Place what waited for a post, and then what waited for that: a queue, as conversations can be very long."""
+        self._released.extend(self._core.waiting.arrived(post_id))
+        if self._is_releasing:
+            return
+        self._is_releasing = True
+        while self._released:
+            yield from self._place(self._released.popleft())
+        self._is_releasing = False
 
     @staticmethod
     def _assignment(post: ScoredPost, micro_id: str | None, narrative: NarrativeState | None) -> Assignment:
@@ -321,26 +334,29 @@ class _Batch:
         yield from self._state.narratives.ended()
         yield from Assessor(self._state).grouped(changes)
 
-    def _delete(self, deletion: Deletion) -> None:
+    def _delete(self, deletion: Deletion) -> Iterator[Output]:
         """Forget a post, or everything of an author; what comes later is forgotten on arrival."""
         at_s = self._core.time.greatest_at_s
+        gone: list[str] = []
         if deletion.post_id is not None:
             self._state.posts.forgotten_posts[deletion.post_id] = at_s
-            self._forget(deletion.post_id)
+            gone.append(deletion.post_id)
         if deletion.author_id is not None:
             key = author_key(deletion.author_id)
             self._state.posts.forgotten_authors[key] = at_s
-            for post_id in self._state.posts.of_author(key):
-                self._forget(post_id)
+            gone += self._state.posts.of_author(key) + self._core.waiting.of_author(deletion.author_id)
             self._state.narratives.forget_author(key)
+        for post_id in gone:
+            self._forget(post_id)
+        yield from Assessor(self._state).hidden(self._state.narratives.hide(set(gone)))
 
     def _forget(self, post_id: str) -> None:
-        self._core.waiting.take(post_id)
+        waited = self._core.waiting.take(post_id)
         indexed = self._state.posts.take(post_id)
-        if indexed is not None:
+        if waited is not None or indexed is not None:
             self._state.leave_out("deleted")
-            if indexed.micro_id is not None:
-                self._state.narratives.uncount(indexed.micro_id, post_id, indexed.mark)
+        if indexed is not None and indexed.micro_id is not None:
+            self._state.narratives.uncount(indexed.micro_id, indexed.mark)
 
     def _move_time(self) -> Iterator[Output]:
         """Advance the watermark, and do what is due by it."""

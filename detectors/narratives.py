@@ -6,6 +6,8 @@ from the founding post and are never given twice.
 """
 
 import hashlib
+from collections.abc import Collection
+from itertools import count
 from typing import Literal
 
 from msgspec import Struct, field
@@ -146,14 +148,24 @@ class Narratives:
                 float(reshares), root_id, text, root.platform, root.created_at_s, _words(root)
             )
 
-    def uncount(self, micro_id: str, post_id: str, mark: Mark) -> None:
-        """Take a deleted post out of counts and exemplars."""
+    def uncount(self, micro_id: str, mark: Mark) -> None:
+        """Take a deleted post out of the counts."""
         micro = self.micros.get(micro_id)
-        if micro is None:
-            return
-        micro.tally.remove(mark)
-        self.narratives[micro.narrative_id].tally.remove(mark)
-        micro.shown = {why: shown for why, shown in micro.shown.items() if shown.post_id != post_id}
+        if micro is not None:
+            micro.tally.remove(mark)
+            self.narratives[micro.narrative_id].tally.remove(mark)
+
+    def hide(self, post_ids: Collection[str]) -> list[NarrativeState]:
+        """Take deleted posts out of the exemplars, wherever they are shown; the narratives that showed one.
+
+        A scan: an exemplar may be older than the index, or known from its reshares alone.
+        """
+        hidden: dict[str, NarrativeState] = {}
+        for micro in self.micros.values():
+            if any(shown.post_id in post_ids for shown in micro.shown.values()):
+                micro.shown = {why: shown for why, shown in micro.shown.items() if shown.post_id not in post_ids}
+                hidden[micro.narrative_id] = self.narratives[micro.narrative_id]
+        return list(hidden.values())
 
     def forget_author(self, author_key: int) -> None:
         """Take an erased author out of every sketch."""
@@ -211,8 +223,9 @@ class Narratives:
         return ended
 
     def _found(self, post: ScoredPost, vector: Vector, nearest: str | None) -> str:
-        micro_id = name_after(post.post_id, "m")
-        narrative_id = name_after(post.post_id, "n")
+        generation = self._unused(post.post_id)
+        micro_id = name_after(post.post_id, "m", generation)
+        narrative_id = name_after(post.post_id, "n", generation)
         event_id = self.narratives[self.micros[nearest].narrative_id].event_id if nearest else None
         self.micros[micro_id] = MicroCluster(
             micro_id=micro_id,
@@ -221,6 +234,7 @@ class Narratives:
             row=self.clusters.count - 1,
             vector=vector,
             tally=Tally(),
+            founded=generation + 1,
         )
         self._ids_by_row.append(micro_id)
         self.narratives[narrative_id] = NarrativeState(
@@ -231,6 +245,14 @@ class Narratives:
         )
         self.new_since_grouping += 1
         return micro_id
+
+    def _unused(self, post_id: str) -> int:
+        """Generation that is free: a post may come again when the index has forgotten it."""
+        for generation in count():
+            taken = name_after(post_id, "m", generation) in self.micros
+            if not taken and name_after(post_id, "n", generation) not in self.narratives:
+                return generation
+        raise AssertionError
 
     def _bury(self, now_s: float, parameters: NarrativeParameters) -> list[Change]:
         """Remove micro-clusters that were idle too long, and past the cap those idle longest."""
@@ -312,6 +334,9 @@ class Narratives:
         if name is None:
             founder = micros[0]
             name = name_after(founder.founder_id, "n", founder.founded)
+            while name in self.narratives:
+                founder.founded += 1
+                name = name_after(founder.founder_id, "n", founder.founded)
             founder.founded += 1
             event_id = self.narratives[founder.narrative_id].event_id
             self.narratives[name] = NarrativeState(narrative_id=name, event_id=event_id, members=[], tally=Tally())

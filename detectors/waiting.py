@@ -24,11 +24,15 @@ class Waiting(Struct):
 
     def arrived(self, post_id: str) -> list[ScoredPost]:
         """Return who waited for this post, in order of arrival; they wait no more."""
-        return [self._drop(waiting) for waiting in list(self.followers.get(post_id, ()))]
+        return [self._drop(waiting) for waiting in self.followers.pop(post_id, ())]
 
     def take(self, post_id: str) -> ScoredPost | None:
         """Forget a post that waits (it was deleted)."""
         return self._drop(post_id) if post_id in self.posts else None
+
+    def of_author(self, author_id: str) -> list[str]:
+        """Ids of an author's posts that wait (a scan: erasures are rare)."""
+        return [post_id for post_id, post in self.posts.items() if post.author_id == author_id]
 
     def overdue(self, watermark_at_s: float) -> list[ScoredPost]:
         """Return those whose parent could have come by now; they wait no more."""
@@ -38,6 +42,8 @@ class Waiting(Struct):
     def _drop(self, post_id: str) -> ScoredPost:
         post = self.posts.pop(post_id)
         for awaited in _awaited(post):
+            if awaited not in self.followers:
+                continue
             rest = [one for one in self.followers[awaited] if one != post_id]
             if rest:
                 self.followers[awaited] = rest
