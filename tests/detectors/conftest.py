@@ -38,7 +38,21 @@ WORDS = (
     "election ballots burned warehouse kettering counted",
     "wolves escaped sanctuary paddock rangers night",
 )
-NOISE = "today omg really saw photo cousin friend street says again why nobody telling".split()
+NOISE = [
+    "today",
+    "omg",
+    "really",
+    "saw",
+    "photo",
+    "cousin",
+    "friend",
+    "street",
+    "says",
+    "again",
+    "why",
+    "nobody",
+    "telling",
+]
 
 INDICATORS = (Indicator("call_to_act", "go there"), Indicator("place", "the hall"), Indicator("time", "tonight"))
 
@@ -186,7 +200,7 @@ class _Writer:
             ids = [post.post_id for post in self._posts[-60:]] or ["p0"]
             fields["parent_id"] = draw.choice([*draw.choices(ids, k=6), f"p{number + 2}", f"never-{number}"])
             fields["root_id"] = draw.choice([None, draw.choice(ids)])
-        if kind == "reshare" and draw.random() < 0.4 or draw.random() < 0.02:
+        if (kind == "reshare" and draw.random() < 0.4) or draw.random() < 0.02:
             text = ""
         if draw.random() < 0.1:
             text += " false not true" if draw.random() < 0.5 else " is this true?"
@@ -215,9 +229,7 @@ class _Writer:
         if what == "claim":
             rating = draw.choice(["False", "True", "Mixture"])
             number = draw.randrange(6)
-            self._write(
-                self._streams.claim(self._next("claims"), WORDS[number], rating=rating, claim_id=f"c{number}")
-            )
+            self._write(self._streams.claim(self._next("claims"), WORDS[number], rating=rating, claim_id=f"c{number}"))
         elif what == "withdrawal":
             self._write(self._streams.scorer.claim_entry(None, "c1", Origin("claims", 0, self._next("claims"))))
         elif what == "word":
