@@ -24,7 +24,7 @@ LARGEST_DIMENSIONS = 4000
 """With so many dimensions a whole vector's norm is still below 4096, the root of 2**24."""
 
 COSINE = 1.0 / (RADIUS * RADIUS)
-"""Factor from a product of two whole vectors to their cosine (to within some 1e-5)."""
+"""Factor from a product of two whole vectors to their cosine (usually within 1e-4)."""
 
 
 def quantise(dense: Floats, lexical: Floats, space: str) -> Vector:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.vectors import COSINE, centroids, dense_of, lexical_of, quantise, to_whole, whole, whole_dense
+from detectors.vectors import COSINE, RADIUS, centroids, dense_of, lexical_of, quantise, to_whole, whole, whole_dense
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -42,15 +42,19 @@ def test_the_worst_direction_is_still_short_enough_and_one_dimension_more_is_ref
 
 
 @given(SEEDS, st.floats(0, 1))
-def test_a_cosine_of_whole_vectors_is_that_of_the_unit_vectors_to_a_ten_thousandth(seed, lexical_weight):
+def test_a_cosine_of_whole_vectors_is_that_of_the_unit_vectors_within_what_rounding_can_do(seed, lexical_weight):
     vectors = made(seed, 8)
     rows = whole(vectors, lexical_weight)
+    errors = []
     for i, one in enumerate(vectors):
         for j, other in enumerate(vectors):
             dense = float(dense_of(one).astype(float) @ dense_of(other).astype(float))
             lexical = float(lexical_of(one).astype(float) @ lexical_of(other).astype(float))
             wanted = (1 - lexical_weight) * dense + lexical_weight * lexical
-            assert float(rows[i] @ rows[j]) * COSINE == pytest.approx(wanted, abs=2e-4)
+                errors.append(abs(float(rows[i] @ rows[j]) * COSINE - wanted))
+    # Each vector ends within half the root of its dimensions (40) of where it should; usually much nearer.
+    assert max(errors) <= 40**0.5 / RADIUS + 1e-5
+    assert np.mean(errors) < 3e-4
 
 
 @given(SEEDS)
