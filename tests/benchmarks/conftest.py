@@ -1,0 +1,6 @@
+"""The benchmarks find each other as `emberwatch bench` lets them: by their folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
