@@ -17,6 +17,7 @@ from rich.table import Table
 
 from detectors.codec import encode_record
 from detectors.entries import Entry
+from detectors.monitor import JournalGapError
 from detectors.policy import Configuration, config_hash
 from detectors.posts import BadRecord
 from detectors.records import SEVERITIES, Claim, DeadLetter
@@ -102,8 +103,11 @@ def _fold_journal(done: Run, shard: int, items: list[tuple[int, Entry]], replace
     if replay is None:
         replay = done.shards[shard] = Replay()
         replay.state.core.next_offset = items[0][0]
-    with done.times.timed("fold"):
-        replay.run(with_configuration(items, replacement) if replacement else items)
+    try:
+        with done.times.timed("fold"):
+            replay.run(with_configuration(items, replacement) if replacement else items)
+    except JournalGapError as gap:
+        raise EmberwatchError(f"shard {shard}: {gap}; the file lacks the entries between") from gap
 
 
 def _replay_posts(
