@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from detectors.alerts import (
     Case,
@@ -34,11 +34,9 @@ from detectors.records import (
     NarrativeChange,
     NarrativeExemplar,
 )
+from detectors.state import MonitorState
 from detectors.virality import Tally, assess, could_burst, counts, timeline
 from detectors.words import reasons, verdict, why_now
-
-if TYPE_CHECKING:
-    from detectors.monitor import MonitorState
 
 LEAST_PUBLISHED = 5
 """Posts from which a narrative is published though it has no alert."""
@@ -55,7 +53,7 @@ ASSESSED_SHARE = 50
 class Assessor:
     """Looks at narratives of one state, moves their cases and writes what is to be published."""
 
-    def __init__(self, state: "MonitorState") -> None:
+    def __init__(self, state: MonitorState) -> None:
         self._state = state
         self._core = state.core
         self._configuration = state.core.configuration

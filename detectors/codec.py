@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from detectors.entries import ClaimEntry, Entry
 from detectors.micro_clusters import MicroClusters
-from detectors.monitor import Core, MonitorState
 from detectors.narratives import MicroCluster, NarrativeState
 from detectors.post_index import IndexedPost, PostIndex
+from detectors.state import Core, MonitorState
 
 STATE_VERSION = 1
 """Rises with every change of the state's form; a snapshot of another version is not read, the journal is."""

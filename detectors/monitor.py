@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
-from msgspec import Struct, field
 
-from detectors.alerts import Budget, Case
 from detectors.assessment import Assessor
 from detectors.entries import (
     ClaimEntry,
@@ -28,26 +26,22 @@ from detectors.entries import (
     Tick,
     Vector,
 )
-from detectors.event_time import BEGINNING_S, EventTime
-from detectors.falsehood import ClaimIndex
 from detectors.micro_clusters import Search
-from detectors.narratives import Narratives, NarrativeState
+from detectors.narratives import NarrativeState
 from detectors.origins import SeenOffsets, partition_name
-from detectors.policy import Configuration
-from detectors.post_index import IndexedPost, PostIndex
+from detectors.post_index import IndexedPost
 from detectors.records import (
     Alert,
     Assignment,
-    Crisis,
     Deletion,
     MicroClusterEnd,
     Narrative,
     NarrativeChange,
     PostKind,
 )
+from detectors.state import MonitorState
 from detectors.vectors import whole
-from detectors.virality import Mark, Population, author_key, mark_of
-from detectors.waiting import Waiting
+from detectors.virality import Mark, author_key, mark_of
 
 Output = Alert | Narrative | NarrativeChange | Assignment | MicroClusterEnd
 """The last two are for evaluation; they are not published."""
@@ -61,60 +55,6 @@ FOLLOWERS: tuple[PostKind, ...] = ("reply", "reshare")
 
 class JournalGapError(Exception):
     """Entries are missing between the state and the journal: the state is stale."""
-
-
-class Core(Struct):
-    """Everything of the state that is small."""
-
-    next_offset: int = 0
-    configuration: Configuration = field(default_factory=Configuration)
-    time: EventTime = field(default_factory=EventTime)
-    seen: dict[str, SeenOffsets] = {}
-    population: Population = field(default_factory=Population)
-    cases: dict[str, Case] = {}
-    """Alerts by the narrative that they are about."""
-    budget: Budget = field(default_factory=Budget)
-    crises: dict[str, Crisis] = {}
-    waiting: Waiting = field(default_factory=Waiting)
-    claims_version: int = 0
-    housekept_at_s: float = BEGINNING_S
-    counted: dict[str, int] = {}
-    """Everything that was left out, by reason."""
-    folded: int = 0
-    """Posts that were counted."""
-
-
-class MonitorState:
-    """Everything the monitor knows of its shard."""
-
-    def __init__(self, core: Core | None = None) -> None:
-        self.core = core or Core()
-        self.narratives = Narratives()
-        self.posts = PostIndex()
-        self.claims = ClaimIndex()
-
-    @property
-    def next_offset(self) -> int:
-        """Offset of the first entry that was not folded yet."""
-        return self.core.next_offset
-
-    @property
-    def configuration(self) -> Configuration:
-        """Configuration in force."""
-        return self.core.configuration
-
-    def leave_out(self, reason: str, posts: int = 1) -> None:
-        """Count what is left out: nothing is lost silently."""
-        self.core.counted[reason] = self.core.counted.get(reason, 0) + posts
-
-    def left_out(self) -> dict[str, int]:
-        """Everything that was left out so far, by reason."""
-        return {
-            **self.core.counted,
-            "index_evicted": self.posts.evicted,
-            "micro_cluster_cap": self.narratives.dropped_micros,
-            "date_distrusted": self.core.time.distrusted,
-        }
 
 
 def new_state() -> MonitorState:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from detectors.entries import ConfigurationEntry, Entry, Origin, SourceEnd
-from detectors.monitor import MonitorState, fold, new_state
+from detectors.monitor import fold, new_state
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import BadRecord, decode_post
 from detectors.records import (
@@ -22,6 +22,7 @@ from detectors.records import (
     Post,
 )
 from detectors.scoring import Scorer
+from detectors.state import MonitorState
 
 SCORED_TOGETHER = 256
 """Posts that are scored in one go: enough for the encoder to work in full batches."""

@@ -16,9 +16,10 @@ from msgspec import Struct
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
 from detectors.entries import ConfigurationEntry, Entry, Skip
 from detectors.event_time import EventTime
-from detectors.monitor import MonitorState, Output, fold, new_state
+from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Narrative, NarrativeChange
+from detectors.state import MonitorState
 from streams.faust_app import Outlet, confirmed
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics

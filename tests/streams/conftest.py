@@ -16,8 +16,9 @@ import pytest
 
 from detectors.codec import encode_record
 from detectors.entries import Entry
-from detectors.monitor import MonitorState, fold, new_state
+from detectors.monitor import fold, new_state
 from detectors.records import Alert, Narrative, NarrativeChange
+from detectors.state import MonitorState
 from streams import journal_file
 from streams.faust_app import group_of
 from streams.kafka_clients import read_to_end
