@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -30,14 +30,18 @@ from streams.publish import SPEED_HEADER
 from streams.settings import PREFIX, Settings
 from streams.topics import topic_name
 
-POSTS_PER_SECOND = 100.0
+RATES = (20.0, 100.0)
+"""Posts a second, one after the other; a scorer that cannot keep up with the second shows in the difference."""
 LASTS_S = 30.0
 WARM_UP_POSTS = 100
 RESHARED = 0.4
-"""Share of the posts that share the newest story; a story lasts `STORY_S`. The others are texts of the corpora."""
-STORY_S = 2.5
+"""Share of the posts that share the newest story, one of which begins every `STORY_POSTS`; the others are of the
+corpora."""
+STORY_POSTS = 250
 READY_WITHIN_S = 240.0
 DONE_WITHIN_S = 180.0
+SETTLES_S = 2.0
+"""For the alerts of the last posts."""
 SEED = 7
 
 
@@ -131,41 +135,58 @@ def _workers(settings: Settings, folder: Path) -> Iterator[Callable[[], None]]:
 def _measure(settings: Settings, texts: dict[str, list[str]], watch: _Watch, check: Callable[[], None]) -> list[dict]:
     chance = np.random.default_rng(SEED)
     pool = [str(text) for text in chance.permutation(sorted({text for some in texts.values() for text in some}))]
-    needed = int(POSTS_PER_SECOND * LASTS_S)
-    if len(pool) < WARM_UP_POSTS + needed:
-        raise EmberwatchError(f"{len(pool):,} texts are too few for a load of {needed:,} posts")
+    needed = WARM_UP_POSTS + int(sum(RATES) * LASTS_S)
+    if len(pool) < needed:
+        raise EmberwatchError(f"{len(pool):,} texts are too few, the load needs {needed:,}")
+    fresh = iter(pool)
     sender = producer(settings)
     try:
-        warm_up = [f"warm-{number}" for number in range(WARM_UP_POSTS)]
-        root = _post("warm", pool[-1])
-        for number, post_id in enumerate(warm_up):
-            _send(sender, settings, _post(post_id, pool[number]))
-            _send(sender, settings, _post(f"{post_id}-shared", root.text, root) if number else root)
-        _until(lambda: watch.seen.issuperset(warm_up), check, READY_WITHIN_S, "the scorer is not ready")
-        _until(lambda: watch.alerts > 0, check, READY_WITHIN_S, "the monitor is not ready")
-        time.sleep(2.0)  # for what it may still have to say of them
-        watch.measuring = True
-        behind_s, post_ids = _load(sender, settings, pool[WARM_UP_POSTS:], chance)
-        _until(lambda: watch.seen.issuperset(post_ids), check, DONE_WITHIN_S, "the workers do not keep up")
-        time.sleep(2.0)  # for the alerts of the last posts
+        _warm_up(sender, settings, fresh, watch, check)
+        found = []
+        for rate in RATES:
+            watch.seconds.clear()
+            watch.measuring = True
+            behind_s, post_ids = _load(sender, settings, fresh, rate, chance)
+            print(f"latency: the load was at most {1000 * behind_s:.0f} ms behind its plan", file=sys.stderr)
+            _until(lambda ids=post_ids: watch.seen.issuperset(ids), check, DONE_WITHIN_S, "the workers do not keep up")
+            time.sleep(SETTLES_S)
+            watch.measuring = False
+            found += [row for stage in ("journal", "alert") for row in _rows_of(stage, rate, watch.seconds[stage])]
     finally:
         sender.close(timeout=10.0)
-    print(f"latency: the load was at most {1000 * behind_s:.0f} ms behind its plan", file=sys.stderr)
-    return [row for stage in ("journal", "alert") for row in _rows_of(stage, watch.seconds[stage])]
+    return found
 
 
-def _load(sender, settings: Settings, texts: Sequence[str], chance: np.random.Generator) -> tuple[float, list[str]]:
+def _warm_up(sender, settings: Settings, texts: Iterator[str], watch: _Watch, check: Callable[[], None]) -> None:
+    """Posts and a first alert: models are loaded, modules imported, and the scorer's batches have had their size."""
+    root = _post("warm", next(texts))
+    post_ids = []
+    for number in range(WARM_UP_POSTS):
+        for post in (_post(f"warm-{number}", next(texts)), _post(f"shared-{number}", root.text, root)):
+            _send(sender, settings, post)
+            post_ids.append(post.post_id)
+        if not number:
+            _send(sender, settings, root)
+    _until(lambda: watch.seen.issuperset(post_ids), check, READY_WITHIN_S, "the scorer is not ready")
+    _until(lambda: watch.alerts > 0, check, READY_WITHIN_S, "the monitor is not ready")
+    time.sleep(SETTLES_S)
+
+
+def _load(
+    sender, settings: Settings, texts: Iterator[str], rate: float, chance: np.random.Generator
+) -> tuple[float, list[str]]:
     """Send posts at their times; how late the latest was, and their ids."""
     post_ids, behind_s, roots = [], 0.0, {}
     began_s = time.monotonic()
-    for number in range(int(POSTS_PER_SECOND * LASTS_S)):
-        due_s = number / POSTS_PER_SECOND
+    for number in range(int(rate * LASTS_S)):
+        due_s = number / rate
         wait_s = began_s + due_s - time.monotonic()
         behind_s = max(behind_s, -wait_s)
         time.sleep(max(0.0, wait_s))
-        story = int(due_s / STORY_S)
+        story = int(number / STORY_POSTS)
         shared = roots.get(story) if chance.random() < RESHARED else None
-        post = _post(f"p{number}", shared.text if shared else texts[number], shared)
+        post_id = f"p{rate:g}-{number}"
+        post = _post(post_id, shared.text, shared) if shared else _post(post_id, next(texts))
         if not shared:
             roots.setdefault(story, post)
         _send(sender, settings, post)
@@ -206,10 +227,10 @@ def _until(reached: Callable[[], bool], check: Callable[[], None], within_s: flo
         time.sleep(0.1)
 
 
-def _rows_of(stage: str, seconds: list[float]) -> list[dict]:
+def _rows_of(stage: str, rate: float, seconds: list[float]) -> list[dict]:
     """Rows of one place; none where nothing arrived."""
     if not seconds:
-        print(f"latency: nothing arrived at the {stage}, skipped", file=sys.stderr)
+        print(f"latency: nothing arrived at the {stage} at {rate:g} posts a second, skipped", file=sys.stderr)
         return []
     return [
         {
@@ -218,7 +239,7 @@ def _rows_of(stage: str, seconds: list[float]) -> list[dict]:
             "metric": f"latency_p{percentile}_ms",
             "value": 1000.0 * float(np.percentile(seconds, percentile)),
             "anchor": 103_000.0 if percentile == 95 and stage == "alert" else None,
-            "posts_per_second": POSTS_PER_SECOND,
+            "posts_per_second": rate,
             "until": stage,
             "records": len(seconds),
         }
