@@ -5,7 +5,7 @@
 
 Every person, place and word is invented. Ordinary posts arrive as a Poisson process whose rate drifts with the hour
 of day; reshares and replies follow with power-law (Lomax) delays; each voice of a story sets in at its time and
-fades like a gamma density. The detectors never saw these phrases when their parameters were chosen.
+fades like a gamma density. No parameter of the detectors was chosen on them.
 """
 
 import gzip
