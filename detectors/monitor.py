@@ -245,6 +245,7 @@ class _Batch:
 
     def _remember(self, post: ScoredPost, micro_id: str | None, mark: Mark) -> None:
         self._core.folded += 1
+        self._core.late += mark.late
         cap = self._core.configuration.narratives.indexed_posts
         self._state.posts.put(post.post_id, IndexedPost(micro_id, mark), cap)
 

@@ -33,6 +33,8 @@ class Core(Struct):
     """Everything that was left out, by reason."""
     folded: int = 0
     """Posts that were counted."""
+    late: int = 0
+    """Of these, posts behind the watermark."""
 
 
 class MonitorState:
@@ -65,4 +67,5 @@ class MonitorState:
             "index_evicted": self.posts.evicted,
             "micro_cluster_cap": self.narratives.dropped_micros,
             "date_distrusted": self.core.time.distrusted,
+            "page_over_budget": self.core.budget.demoted,
         }

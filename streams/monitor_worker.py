@@ -115,6 +115,7 @@ class MonitorWorker:
         for owner in owners.values():
             await owner.retire()
         self._metrics.open_alerts.clear()
+        self._metrics.watermark.set(0.0)  # what it stood at is no longer ours to tell
 
     async def _take_over(self, _app: object, assigned: set[Any], **_: object) -> None:
         await self._give_up(_app, assigned)

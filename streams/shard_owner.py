@@ -5,7 +5,7 @@ import copy
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -82,7 +82,7 @@ class ShardOwner:
         self._lock = asyncio.Lock()
         self._retired = False
         self._snapshot_due_s = time.monotonic() + settings.snapshot_every_s
-        self._counted: dict[str, int] = {}
+        self._late = 0
 
     async def load(self) -> None:
         """Read the last snapshot and the journal from there to its end, publishing what is not out yet."""
@@ -94,6 +94,8 @@ class ShardOwner:
                 self._published = Published(self._settings, loaded.published)
             await self._in_thread(self._published.read)
         from_offset = self._state.next_offset
+        self._metrics.left_out_before(self._state.left_out(), self.shard)
+        self._late = self._state.core.late
         await self.catch_up()
         await self._in_thread(self._show_open_alerts)
         show_configuration(self._metrics, self._state.configuration)
@@ -237,11 +239,9 @@ class ShardOwner:
         metrics.micro_clusters.set(len(self._state.narratives.micros))
         if any(isinstance(entry, ConfigurationEntry) for entry in folded.entries):
             show_configuration(metrics, core.configuration)
-        left_out = self._state.left_out()
-        for what, reasons in DROPPED_BY_REASON.items():
-            count = sum(left_out.get(reason, 0) for reason in reasons)
-            metrics.dropped.labels(what=what).inc(max(0, count - self._counted.get(what, count)))
-            self._counted[what] = count
+        metrics.count_left_out(self._state.left_out(), self.shard)
+        metrics.late_posts.inc(core.late - self._late)
+        self._late = core.late
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -254,17 +254,6 @@ def show_configuration(metrics: Metrics, configuration: Configuration) -> None:
         config_hash=config_hash(configuration),
         embedding_space=configuration.embedding_space,
     )
-
-
-DROPPED_BY_REASON: Mapping[str, tuple[str, ...]] = {
-    "repeat": ("repeated_record", "repeated_post"),
-    "indexed_post": ("index_evicted",),
-    "micro_cluster": ("micro_cluster_cap",),
-    "alert": ("closed_alert_cap",),
-    "page_over_budget": ("page_over_budget",),
-    "skipped_entry": ("skipped_entry",),
-}
-"""How the reasons of the fold are shown."""
 
 
 class _JournalChunks:
