@@ -107,7 +107,7 @@ def encode_state(state: MonitorState) -> Snapshot:
         narratives.new_since_grouping,
         narratives.grouped_at_s,
         narratives.dropped_micros,
-        clusters.totals.shape[1],
+        clusters.totals.shape[1] if clusters.count else 0,
     )
     micros = [
         (micro, total.tobytes(), int(size))

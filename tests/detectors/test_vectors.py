@@ -51,7 +51,7 @@ def test_a_cosine_of_whole_vectors_is_that_of_the_unit_vectors_within_what_round
             dense = float(dense_of(one).astype(float) @ dense_of(other).astype(float))
             lexical = float(lexical_of(one).astype(float) @ lexical_of(other).astype(float))
             wanted = (1 - lexical_weight) * dense + lexical_weight * lexical
-                errors.append(abs(float(rows[i] @ rows[j]) * COSINE - wanted))
+            errors.append(abs(float(rows[i] @ rows[j]) * COSINE - wanted))
     # Each vector ends within half the root of its dimensions (40) of where it should; usually much nearer.
     assert max(errors) <= 40**0.5 / RADIUS + 1e-5
     assert np.mean(errors) < 3e-4
