@@ -1,7 +1,23 @@
+import gzip
+import json
+import os
+import sys
+
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
+from detectors.codec import decode_record
+from detectors.records import Alert
+from streams import topics
+from streams.embedded_broker import free_port
+from streams.kafka_clients import read_to_end
+from streams.leash import Child
 from streams.metrics import Metrics
+from streams.publish import publish_claims, publish_posts
+from streams.sample import CLAIMS, POSTS
+from streams.settings import PREFIX
+from streams.topics import topic_name
 
 pytestmark = pytest.mark.prometheus
 
@@ -66,6 +82,46 @@ def test_a_notice_that_becomes_a_page_is_told_as_a_page_alone(watching, wait_for
         wait_for("notice of another", lambda: watch.webhook.alerts("team", "EmberwatchNotice"))
 
         assert {told["labels"]["alert_id"] for told in watch.webhook.alerts("team", "EmberwatchNotice")} == {"b2"}
+
+
+@pytest.fixture
+def workers(broker, tmp_path):
+    """A score and a monitor worker on the embedded broker, and where each serves its metrics."""
+    topics.create(broker)
+    children, addresses = [], {}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    for stage in ("score", "monitor"):
+        settings = msgspec.structs.replace(broker, metrics_port=free_port())
+        addresses[stage] = [f"127.0.0.1:{settings.metrics_port}"]
+        command = [sys.executable, "-m", "streams.cli", "worker", stage]
+        log = tmp_path / f"{stage}.log"
+        children.append(Child(command, log=log, environment={**environment, **settings.environment()}))
+    yield addresses
+    for child in children:
+        child.stop()
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_page_of_the_sample_goes_the_whole_way_from_a_post_to_the_webhook(
+    watching, wait_for, broker, workers, tmp_path
+):
+    rumour = tmp_path / "rumour.jsonl"
+    with gzip.open(POSTS, "rt", encoding="utf-8") as lines:
+        rumour.write_text("".join([line for line in lines if json.loads(line)["gold"].get("story") == "rumour"][:250]))
+    publish_claims(broker, CLAIMS)
+    publish_posts(broker, rumour, speed=0.0)
+    with watching(**workers, console_url="https://console.example.org") as watch:
+        pages = wait_for("page", lambda: watch.webhook.alerts("pager", "EmberwatchPage"), timeout_s=300.0)
+        published = [
+            decode_record(Alert, record.value) for record in read_to_end(broker, [topic_name(broker, "alerts")])
+        ]
+    paged = {alert.alert_id: alert for alert in published if alert.severity == "page"}
+    told = pages[0]
+    assert told["labels"]["alert_id"] in paged
+    assert told["annotations"]["console_url"] == f"https://console.example.org/alerts/{told['labels']['alert_id']}"
+    assert "false_narrative" in paged[told["labels"]["alert_id"]].kinds
 
 
 class _Also:
