@@ -1,0 +1,113 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.monitor import fold, new_state
+from detectors.narratives import name_after
+from detectors.records import NarrativeChange
+from detectors.virality import Tally
+
+MANY = {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6, "idle_after_s": 86_400}}
+CAPPED = {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.5, "clustered_micro_clusters": 6}}
+
+
+def nested(narratives):
+    """Micro-clusters, narratives and rows hold each other, each exactly once."""
+    members = [micro_id for one in narratives.narratives.values() for micro_id in one.members]
+    assert sorted(members) == sorted(narratives.micros)
+    for narrative_id, narrative in narratives.narratives.items():
+        assert narrative.narrative_id == narrative_id
+        assert all(narratives.micros[micro_id].narrative_id == narrative_id for micro_id in narrative.members)
+    assert [micro.row for micro in narratives.micros.values()] == list(range(narratives.clusters.count))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 3), st.sampled_from([MANY, CAPPED]))
+def test_micro_clusters_narratives_and_events_nest_after_every_entry(streams, seed, changes):
+    state = new_state()
+    for item in streams.journal(seed, 250, **changes):
+        list(fold(state, [item]))
+        nested(state.narratives)
+
+
+def test_the_tally_of_a_narrative_is_the_merge_of_those_of_its_micro_clusters(streams):
+    state = new_state()
+    for item in streams.journal(2, 250, **MANY):
+        list(fold(state, [item]))
+        for narrative in state.narratives.narratives.values():
+            merged = Tally()
+            for micro_id in narrative.members:
+                merged = merged.merge(state.narratives.micros[micro_id].tally)
+            if not merged.posts:
+                continue
+            for name in ("posts", "reshares", "replies", "late", "inciting", "calls", "stance", "authors", "platforms"):
+                assert getattr(narrative.tally, name) == getattr(merged, name), name
+    assert any(len(narrative.members) > 1 for narrative in state.narratives.narratives.values())
+
+
+def test_no_name_is_given_twice_and_what_is_gone_does_not_come_back(streams):
+    ended = set()
+    for changes in (MANY, CAPPED):
+        state, ended, born = new_state(), set(), []
+        for output in fold(state, streams.journal(3, 300, **changes)):
+            if isinstance(output, NarrativeChange):
+                assert output.narrative_id not in ended
+                if output.change in {"merge", "death"}:
+                    ended.add(output.narrative_id)
+                if output.change == "birth":
+                    born.append(output.narrative_id)
+        assert len(born) == len(set(born))
+        assert not ended & set(state.narratives.narratives)
+
+
+def test_grouping_again_when_nothing_changed_changes_nothing(streams):
+    state = new_state()
+    list(fold(state, streams.journal(2, 250, **MANY)[:-4]))
+    parameters = state.configuration.narratives
+    now_s = state.core.time.greatest_at_s
+    state.narratives.group(now_s, parameters)
+    before = {
+        narrative_id: (narrative.members, narrative.event_id)
+        for narrative_id, narrative in state.narratives.narratives.items()
+    }
+    assert state.narratives.group(now_s, parameters) == []
+    assert before == {
+        narrative_id: (narrative.members, narrative.event_id)
+        for narrative_id, narrative in state.narratives.narratives.items()
+    }
+
+
+def test_live_micro_clusters_are_bounded_and_those_idle_longest_go_first(streams):
+    narratives = {"micro_similarity": 1.0, "live_micro_clusters": 20, "recluster_changes": 5}
+    entries = [streams.configured(source_partitions=1, narratives=narratives)]
+    words = ["cats", "rain", "football", "supper", "trains", "music", "exams", "coffee"]
+    entries += [
+        streams.post(f"p{i}", streams.start_s + i, f"{words[i % 8]} {words[i // 8 % 8]} {i}", offset=i)
+        for i in range(200)
+    ]
+    _, state = streams.fold(entries)
+    assert len(state.narratives.micros) <= 25
+    assert state.left_out()["micro_cluster_cap"] >= 170
+    oldest = min(micro.tally.last_at_s for micro in state.narratives.micros.values())
+    assert oldest >= streams.start_s + 170
+
+
+def test_a_post_that_comes_again_after_it_was_forgotten_founds_under_another_name(streams):
+    configured = streams.configured(source_partitions=1, narratives={"indexed_posts": 1, "micro_similarity": 0.9})
+    entries = [
+        configured,
+        streams.post("p", streams.start_s, "reservoir poisoned ashford"),
+        streams.post("q", streams.start_s, "wolves escaped sanctuary", offset=1),
+        streams.post("p", streams.start_s, "bridge collapsed marlow", offset=2),
+    ]
+    outputs, state = streams.fold(entries)
+    assert outputs[0].micro_cluster == name_after("p", "m")
+    assert outputs[-1].micro_cluster == name_after("p", "m", 1)
+    nested(state.narratives)
+
+
+def test_exemplars_show_each_post_once_and_the_earliest_is_the_earliest(streams):
+    _, state = streams.fold([streams.configured(source_partitions=1), *reversed(streams.burst(streams.start_s))])
+    [narrative] = state.narratives.narratives.values()
+    shown = state.narratives.exemplars(narrative)
+    assert shown["earliest"].post_id == "p0"
+    assert len({one.post_id for one in shown.values()}) == len(shown)
