@@ -26,6 +26,7 @@ from detectors.entries import (
     Tick,
     Vector,
 )
+from detectors.merging import MERGED
 from detectors.micro_clusters import Search
 from detectors.narratives import NarrativeState
 from detectors.origins import SeenOffsets, partition_name
@@ -101,7 +102,10 @@ class _Batch:
         posts = {
             entry.origin: entry.vector
             for entry in entries
-            if isinstance(entry, ScoredPost) and entry.vector is not None and self._is_placed_by_text(entry)
+            if isinstance(entry, ScoredPost)
+            and entry.vector is not None
+            and not self._is_merged(entry)
+            and self._is_placed_by_text(entry)
         }
         self._searched = {origin: place for place, origin in enumerate(posts)}
         self._search = self._search_of(list(posts.values()))
@@ -128,14 +132,11 @@ class _Batch:
             return
         match entry:
             case ScoredPost():
-                yield from self._post(entry)
-                yield from self._move_time()
+                yield from self._arrive(entry)
             case SourceEnd():
-                self._core.time.end(partition_name(entry.origin))
-                yield from self._move_time()
-                if self._state.narratives.new_since_grouping and self._core.time.has_ended():
-                    yield from self._group()
+                yield from self._end(partition_name(entry.origin))
             case Tick():
+                yield from self._posts_in_order(self._core.merging.all())
                 self._core.time.tick(entry.now_at_s)
                 yield from self._move_time()
             case FeedbackEntry():
@@ -165,11 +166,44 @@ class _Batch:
             self._state.leave_out("repeated_record")
         return new
 
-    def _post(self, post: ScoredPost) -> Iterator[Output]:
-        key = author_key(post.author_id)
+    def _arrive(self, post: ScoredPost) -> Iterator[Output]:
+        """Fold a post as it comes, or, of history at maximum speed, when its time has come on every partition."""
         self._core.time.speed = post.speed
-        self._core.time.observe(partition_name(post.origin), post.created_at_s, key, self._core.configuration.time)
-        self._core.time.advance(self._core.configuration.source_partitions, self._core.configuration.time)
+        if not self._is_merged(post):
+            yield from self._post(post, partition_name(post.origin))
+            yield from self._move_time()
+            return
+        merging, partitions = self._core.merging, self._core.configuration.source_partitions
+        merging.arrive(partition_name(post.origin), post, partitions)
+        yield from self._posts_in_order(merging.ready(partitions))
+
+    def _is_merged(self, post: ScoredPost) -> bool:
+        return post.speed == 0.0 and self._core.configuration.source_partitions > 1
+
+    def _posts_in_order(self, posts: Sequence[ScoredPost]) -> Iterator[Output]:
+        for post in posts:
+            yield from self._post(post, MERGED)
+            yield from self._move_time()
+
+    def _end(self, partition: str) -> Iterator[Output]:
+        merging, partitions = self._core.merging, self._core.configuration.source_partitions
+        merging.end(partition)
+        yield from self._posts_in_order(merging.ready(partitions))
+        self._core.time.end(partition)
+        if merging.has_ended(partitions):
+            self._core.time.end(MERGED)
+        yield from self._move_time()
+        if self._state.narratives.new_since_grouping and self._core.time.has_ended():
+            yield from self._group()
+
+    def _source_partitions(self) -> int:
+        """Partitions that the watermark waits for; merged ones are one."""
+        return 1 if self._core.merging.reached else self._core.configuration.source_partitions
+
+    def _post(self, post: ScoredPost, partition: str) -> Iterator[Output]:
+        key = author_key(post.author_id)
+        self._core.time.observe(partition, post.created_at_s, key, self._core.configuration.time)
+        self._core.time.advance(self._source_partitions(), self._core.configuration.time)
         if post.created_at_s > self._core.time.greatest_at_s:
             # A date too far ahead to be trusted: the post counts as written now, or it would hide all that is real.
             post = msgspec.structs.replace(post, created_at_s=self._core.time.greatest_at_s)
@@ -200,7 +234,7 @@ class _Batch:
         place = self._searched.get(post.origin)
         if place is not None:
             return self._state.narratives.join(post, post.vector, self._search, place, parameters)
-        # Its parent was known when the batch was looked up and is gone now: a search of its own.
+        # It was held back, or its parent was known when the batch was looked up and is gone: a search of its own.
         micro_id = self._state.narratives.join(post, post.vector, self._search_of([post.vector]), 0, parameters)
         self._search.restart()
         return micro_id
@@ -302,7 +336,7 @@ class _Batch:
     def _move_time(self) -> Iterator[Output]:
         """Advance the watermark, and do what is due by it."""
         parameters = self._core.configuration.time
-        watermark_at_s = self._core.time.advance(self._core.configuration.source_partitions, parameters)
+        watermark_at_s = self._core.time.advance(self._source_partitions(), parameters)
         if watermark_at_s < self._core.housekept_at_s + parameters.housekeeping_s:
             return
         self._core.housekept_at_s = watermark_at_s

@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from detectors.alerts import Budget, Case
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
+from detectors.merging import Merging
 from detectors.narratives import Narratives
 from detectors.origins import SeenOffsets
 from detectors.policy import Configuration
@@ -27,6 +28,7 @@ class Core(Struct):
     budget: Budget = field(default_factory=Budget)
     crises: dict[str, Crisis] = {}
     waiting: Waiting = field(default_factory=Waiting)
+    merging: Merging = field(default_factory=Merging)
     claims_version: int = 0
     housekept_at_s: float = BEGINNING_S
     counted: dict[str, int] = {}

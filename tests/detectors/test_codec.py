@@ -193,5 +193,6 @@ def test_a_snapshot_written_by_an_earlier_release_of_this_version_still_reads(st
     assert state.next_offset == read_manifest(manifest).next_offset > 60
     assert state.core.folded > 50
     assert state.narratives.micros
-    outputs, _ = streams.fold([streams.post("new", streams.start_s, "reservoir", offset=10_000)], state)
+    new = msgspec.structs.replace(streams.post("new", streams.start_s, "reservoir", offset=10_000), speed=1.0)
+    outputs, _ = streams.fold([new], state)
     assert [output.post_id for output in outputs if isinstance(output, Assignment)] == ["new"]

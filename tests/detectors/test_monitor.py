@@ -506,7 +506,7 @@ def test_a_reshare_whose_parent_is_deleted_in_the_same_batch_is_placed_by_its_ow
 
 def test_a_vector_of_another_space_is_counted_without_a_place(streams):
     post = streams.post("p", streams.start_s, "reservoir poisoned ashford")
-    other = msgspec.structs.replace(post, vector=msgspec.structs.replace(post.vector, space="another"))
+    other = msgspec.structs.replace(post, speed=1.0, vector=msgspec.structs.replace(post.vector, space="another"))
     outputs, state = streams.fold([streams.configured(), other])
     assert [output.micro_cluster for output in outputs] == [None]
     assert state.left_out()["orphan"] == 1

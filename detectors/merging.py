@@ -1,0 +1,64 @@
+"""History played at maximum speed, back in the order of event time.
+
+A reader takes partitions one after the other, so at maximum speed one may be months of event time ahead of another.
+Posts of such a source are held until every partition has reached their time; live posts are never held.
+"""
+
+import heapq
+
+from msgspec import Struct
+
+from detectors.entries import ScoredPost
+
+MERGED = "merged"
+"""Name of the partition that the merged posts are of."""
+
+MOST_HELD = 200_000
+"""Beyond so many the earliest goes on, whatever is missing."""
+
+HELD_FOR_UNKNOWN = 2_000
+"""So many are held for a partition that was never heard of; it may have nothing."""
+
+
+class Merging(Struct):
+    """Posts that came too early, and how far each partition has come."""
+
+    held: list[tuple[float, int, int, ScoredPost]] = []
+    """A heap by event time, partition and offset."""
+    reached: dict[str, float] = {}
+    ended: dict[str, bool] = {}
+
+    def arrive(self, partition: str, post: ScoredPost, source_partitions: int) -> None:
+        """Hold a post. After all partitions have ended, a new source begins."""
+        if self.has_ended(source_partitions):
+            self.reached, self.ended = {}, {}
+        self.ended.pop(partition, None)
+        self.reached[partition] = max(post.created_at_s, self.reached.get(partition, post.created_at_s))
+        heapq.heappush(self.held, (post.created_at_s, post.origin.partition, post.origin.offset, post))
+
+    def end(self, partition: str) -> None:
+        """Note that a partition has nothing more: nothing is held for it."""
+        self.ended[partition] = True
+
+    def has_ended(self, source_partitions: int) -> bool:
+        """Whether posts came, and no partition has anything more."""
+        return bool(self.reached) and len(self.ended) >= source_partitions and self.reached.keys() <= self.ended.keys()
+
+    def ready(self, source_partitions: int) -> list[ScoredPost]:
+        """Let go of the posts whose time every partition has reached, earliest first."""
+        frontier_s = self._frontier_s(source_partitions)
+        ready = []
+        while self.held and (self.held[0][0] <= frontier_s or len(self.held) > MOST_HELD):
+            ready.append(heapq.heappop(self.held)[3])
+        return ready
+
+    def all(self) -> list[ScoredPost]:
+        """Let go of everything, earliest first: time has passed and nothing more came."""
+        return [heapq.heappop(self.held)[3] for _ in range(len(self.held))]
+
+    def _frontier_s(self, source_partitions: int) -> float:
+        known = len({*self.reached, *self.ended})
+        if known < source_partitions and len(self.held) < HELD_FOR_UNKNOWN:
+            return float("-inf")
+        behind = [at_s for partition, at_s in self.reached.items() if partition not in self.ended]
+        return min(behind, default=float("inf"))
