@@ -193,7 +193,14 @@ class _Batch:
         if merging.has_ended(partitions):
             self._core.time.end(MERGED)
         yield from self._move_time()
-        if self._state.narratives.new_since_grouping and self._core.time.has_ended():
+        if self._core.time.has_ended():
+            yield from self._nothing_more()
+
+    def _nothing_more(self) -> Iterator[Output]:
+        """Wait for no one's parent any more, and group what is new."""
+        for orphan in self._core.waiting.overdue(float("inf")):
+            yield from self._place_overdue(orphan)
+        if self._state.narratives.new_since_grouping:
             yield from self._group()
 
     def _source_partitions(self) -> int:

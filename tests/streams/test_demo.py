@@ -202,6 +202,8 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
+            # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread is forked here
         )
         self.told: list[str] = []
 
@@ -262,6 +264,7 @@ def test_the_demo_pages_for_the_rumour_and_the_call_and_for_nothing_else(demo):
 
 @pytest.mark.broker
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ctrl_c_ends_the_demo_and_everything_it_started(demo):
     running = demo(EMBERWATCH_MODEL="hash")
     running.until("playing the sample")
@@ -275,6 +278,7 @@ def test_ctrl_c_ends_the_demo_and_everything_it_started(demo):
 
 @pytest.mark.broker
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_demo_names_the_part_that_has_died(demo):
     running = demo("--once", EMBERWATCH_MODEL="hash")
     running.until("playing the sample")
