@@ -34,13 +34,16 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 def with_members(alerts: Iterable[Alert], assignments: Iterable[Assignment]) -> list[AlertWithMembers]:
-    """Join alerts with the posts of their narratives; merged ones stand for nothing of their own and are left out."""
+    """Join alerts with the posts of their narratives; merged ones stand for nothing of their own and are left out.
+
+    A narrative whose last posts went elsewhere is known by the posts that its alert shows.
+    """
     members: dict[str, set[str]] = {}
     for assignment in assignments:
         if assignment.narrative_at_end is not None:
             members.setdefault(assignment.narrative_at_end, set()).add(assignment.post_id)
     return [
-        AlertWithMembers(alert, frozenset(members.get(alert.narrative_id, ())))
+        AlertWithMembers(alert, frozenset(members.get(alert.narrative_id) or [one.post_id for one in alert.exemplars]))
         for alert in alerts
         if alert.transition != "merged"
     ]

@@ -1,7 +1,7 @@
 """History played at maximum speed, back in the order of event time.
 
 A reader takes partitions one after the other, so at maximum speed one may be months of event time ahead of another.
-Posts of such a source are held until every partition has reached their time; live posts are never held.
+Posts of such a source are held until every partition has passed their time; live posts are never held.
 """
 
 import heapq
@@ -16,17 +16,18 @@ MERGED = "merged"
 MOST_HELD = 200_000
 """Beyond so many the earliest goes on, whatever is missing."""
 
-HELD_FOR_UNKNOWN = 2_000
+HELD_FOR_UNKNOWN = 20_000
 """So many are held for a partition that was never heard of; it may have nothing."""
 
 
 class Merging(Struct):
     """Posts that came too early, and how far each partition has come."""
 
-    held: list[tuple[float, int, int, ScoredPost]] = []
-    """A heap by event time, partition and offset."""
+    held: list[tuple[float, str, int, ScoredPost]] = []
+    """A heap by event time and post, so that it does not show which partition came first."""
     reached: dict[str, float] = {}
     ended: dict[str, bool] = {}
+    arrived: int = 0
 
     def arrive(self, partition: str, post: ScoredPost, source_partitions: int) -> None:
         """Hold a post. After all partitions have ended, a new source begins."""
@@ -34,7 +35,8 @@ class Merging(Struct):
             self.reached, self.ended = {}, {}
         self.ended.pop(partition, None)
         self.reached[partition] = max(post.created_at_s, self.reached.get(partition, post.created_at_s))
-        heapq.heappush(self.held, (post.created_at_s, post.origin.partition, post.origin.offset, post))
+        self.arrived += 1
+        heapq.heappush(self.held, (post.created_at_s, post.post_id, self.arrived, post))
 
     def end(self, partition: str) -> None:
         """Note that a partition has nothing more: nothing is held for it."""
@@ -45,10 +47,10 @@ class Merging(Struct):
         return bool(self.reached) and len(self.ended) >= source_partitions and self.reached.keys() <= self.ended.keys()
 
     def ready(self, source_partitions: int) -> list[ScoredPost]:
-        """Let go of the posts whose time every partition has reached, earliest first."""
+        """Let go of the posts whose time every partition has passed, earliest first."""
         frontier_s = self._frontier_s(source_partitions)
         ready = []
-        while self.held and (self.held[0][0] <= frontier_s or len(self.held) > MOST_HELD):
+        while self.held and (self.held[0][0] < frontier_s or len(self.held) > MOST_HELD):
             ready.append(heapq.heappop(self.held)[3])
         return ready
 

@@ -6,7 +6,8 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from detectors.entries import ConfigurationEntry, Entry, Origin, SourceEnd
+from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
+from detectors.merging import Merging
 from detectors.monitor import fold, new_state
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import BadRecord, decode_post
@@ -107,7 +108,7 @@ def opening_entries(configuration: Configuration, claims: Iterable[Claim], score
 
 def score_rows(
     rows: Sequence[Row], scorer: Scorer, *, started_at_s: float, time: TimeParameters
-) -> tuple[list[Entry], list[DeadLetter]]:
+) -> tuple[list[ScoredPost], list[DeadLetter]]:
     """Score rows of posts; a row that is no post becomes a dead letter.
 
     `started_at_s` is taken as the arrival of posts that carry none: it bounds how late they can be dated.
@@ -121,7 +122,26 @@ def score_rows(
             bad.append(dead_letter(row, error))
         else:
             good.append((post, Origin("posts", row.file, row.line), 0.0))
-    return list(scorer.score(good)), bad
+    return scorer.score(good), bad
+
+
+class InEventOrder:
+    """Posts of one file in the order in which a live run at maximum speed folds them: by event time, then by id."""
+
+    def __init__(self) -> None:
+        self._merging = Merging()
+
+    def pass_on(self, entries: Iterable[ScoredPost]) -> list[ScoredPost]:
+        """Take posts as they lie in the file; return those that nothing can come before any more."""
+        ready = []
+        for entry in entries:
+            self._merging.arrive("file", entry, 1)
+            ready.extend(self._merging.ready(1))
+        return ready
+
+    def rest(self) -> list[ScoredPost]:
+        """Return what is left when the file is through."""
+        return self._merging.all()
 
 
 def source_end(file: int, line: int) -> Entry:

@@ -21,7 +21,16 @@ from detectors.monitor import JournalGapError
 from detectors.policy import Configuration, config_hash
 from detectors.posts import BadRecord
 from detectors.records import SEVERITIES, Claim, DeadLetter
-from detectors.replay import SCORED_TOGETHER, Replay, Row, opening_entries, score_rows, source_end, with_configuration
+from detectors.replay import (
+    SCORED_TOGETHER,
+    InEventOrder,
+    Replay,
+    Row,
+    opening_entries,
+    score_rows,
+    source_end,
+    with_configuration,
+)
 from detectors.scoring import Scorer
 from detectors.words import why_now
 from streams.claim_files import read_claims
@@ -164,16 +173,17 @@ def _replay_file(
     bar = progress.add_task(file.name, total=file.stat().st_size)
     lines = read_lines(file)
     last = 0
+    order = InEventOrder()
     while batch := list(islice(lines, SCORED_TOGETHER)):
         rows = [Row(number, file.name, line.number, line.value) for line in batch]
         with done.times.timed("score"):
             entries, bad = score_rows(rows, scorer, started_at_s=started_at_s, time=configuration.time)
         done.dead_letters.extend(bad)
         done.posts += len(entries)
-        done.fold(0, entries)
+        done.fold(0, order.pass_on(entries))
         last = batch[-1].number
         progress.update(bar, completed=batch[-1].read_bytes)
-    done.fold(0, [source_end(number, last + 1)])
+    done.fold(0, [*order.rest(), source_end(number, last + 1)])
 
 
 def _progress(console: Console) -> Progress:
