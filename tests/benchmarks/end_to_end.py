@@ -70,6 +70,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     large = {story for story, size in sizes.items() if size >= LARGE_STORY}
     days = (everything[-1].created_at_s - everything[0].created_at_s) / DAY_S
     found = _detector(configuration, scorer, everything, story_of, sizes, veracity)
+    _print_stories(found, large, veracity, sizes)
     result = []
     for severity in SEVERITIES:
         result += _rows_of("emberwatch", severity, found, large, veracity, len(shifted), {})
@@ -79,6 +80,17 @@ def rows(settings: Settings, data: Path) -> list[dict]:
         counted = _counter(everything, story_of, sizes, least)
         result += _rows_of("counter", "watch", counted, large, veracity, len(shifted), {"posts": least})
     return result
+
+
+def _print_stories(found: Tally, large: set[str], veracity: dict[str, str], sizes: Counter) -> None:
+    """Say of each large story whether it was alerted, at which severity, after how many posts and minutes."""
+    for story in sorted(large):
+        told = [
+            f"{severity} after {one.posts} posts ({one.share:.0%}), {one.minutes:.1f} minutes"
+            for severity in SEVERITIES
+            if (one := found.stories[severity].get(story))
+        ]
+        print(f"{story} ({veracity[story]}, {sizes[story]} posts): {'; '.join(told) or 'no alert'}", file=sys.stderr)
 
 
 def _corpora(data: Path) -> tuple[list[dict], list[dict]]:
