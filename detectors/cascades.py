@@ -5,8 +5,7 @@ import hashlib
 from msgspec import Struct
 
 from detectors.entries import ScoredPost
-
-MINUTE_S = 60
+from detectors.virality import MINUTE_S
 
 MOST_CASCADES = 256
 """Cascades that a micro-cluster tells apart; beyond them the one that was silent longest is forgotten."""
