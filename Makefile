@@ -1,10 +1,13 @@
 # Emberwatch: `make` lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format golden bench kafka-install kafka lock clean
+.PHONY: help install demo test test-all lint format golden bench peers kafka-install kafka lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+# Extras that `make install` brings and the lock file holds; `peers` is left out: it is heavy and only for comparison.
+EXTRAS := train,plots,bench,dev
+comma := ,
 BIN := $(VENV)/bin
 
 help: ## this list
@@ -25,7 +28,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 ifdef TORCH_BACKEND
 	@# The lock file as constraints: its CUDA packages are left out, and wheels of another index have other hashes.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-verify-hashes --torch-backend $(TORCH_BACKEND) \
-	  --constraint requirements.lock --editable '.[train,bench,dev]'
+	  --constraint requirements.lock --editable '.[$(EXTRAS)]'
 else
 	@echo "Installing into $(VENV); on Linux that includes PyTorch with CUDA, some gigabytes. Without: make install TORCH_BACKEND=cpu"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
@@ -59,6 +62,9 @@ golden: install ## write the golden files again, to be looked at before they are
 bench: install ## one benchmark: make bench NAME=narratives DATA=folder
 	$(BIN)/emberwatch bench $(NAME) --data $(DATA)
 
+peers: install ## what `bench narratives --peers` compares with (river, fast_hdbscan), beside the rest in .venv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-verify-hashes --constraint requirements.lock --editable '.[peers]'
+
 kafka-install: install ## fetch Apache Kafka's jars (Maven, Java 17 or later) into the cache folder
 	$(BIN)/emberwatch kafka install
 
@@ -66,8 +72,8 @@ kafka: kafka-install ## run a single-node Apache Kafka in the foreground (PORT=9
 	$(BIN)/emberwatch kafka start $(if $(PORT),--port $(PORT))
 
 lock: install ## resolve the dependencies again and write the lock file
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean: ## remove .venv and what tools leave behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
