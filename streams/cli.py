@@ -148,6 +148,72 @@ def score(file: Path, out: Path) -> int | None:
     return _run("streams.score_command", file=file, out=out)
 
 
+@emberwatch.command(
+    epilog="""\b
+Examples:
+  emberwatch inject monday.jsonl.gz --out with-story.jsonl.gz --rate 6 --minutes 30 --seed 7
+  emberwatch inject monday.jsonl.gz --out quiet.jsonl.gz --rate 1 --branching 0.2 --own-words 0.9 --texts story.txt
+  emberwatch inject monday.jsonl.gz --out southport.jsonl.gz --rate 4 --large-accounts 3 --texts story.txt
+  emberwatch inject --out drill.jsonl --at now --publish 1        # a drill on the broker, at its own pace
+\b
+Then `emberwatch replay with-story.jsonl.gz --out out` shows whether it is found; in the file, `gold.injection` marks
+the posts that were put in. A file of texts holds the same story once a line, each time in other words.
+"""
+)
+@click.argument("background", required=False, type=EXISTING_FILE)
+@click.option("--out", required=True, type=NEW_FILE, help="JSONL file (.gz by name): the background with the cascade.")
+@click.option("--rate", "rate_per_minute", type=float, help="Expected posts a minute, reactions included (6).")
+@click.option("--minutes", type=float, help="How long it lasts (30).")
+@click.option("--branching", "branching_factor", type=float, help="Further posts that each one causes (0.6).")
+@click.option("--memory", type=click.Choice(["power_law", "exponential"]), help="How reactions fade (power_law).")
+@click.option("--memory-s", type=float, help="Seconds of that memory (300).")
+@click.option("--reshares", type=float, help="Share of reshares (0.7); shares that are not given divide the rest.")
+@click.option("--copies", type=float, help="Share of near copies, with small edits and no link (0.1).")
+@click.option("--own-words", type=float, help="Share of posts in own words, from the texts (0.15).")
+@click.option("--questions", type=float, help="Share of replies that ask whether it is true (0.05).")
+@click.option("--accounts", type=int, help="Number of accounts; each posts once before one posts twice (500).")
+@click.option("--audience", type=int, help="Median followers of an account (400).")
+@click.option("--large-accounts", type=int, help="Large accounts, which post first (0).")
+@click.option("--large-audience", type=int, help="Their followers (150000).")
+@click.option("--large-reactions", type=float, help="Direct reactions to each of their posts (15).")
+@click.option("--texts", type=EXISTING_FILE, help="The story, one wording a line; without it, a harmless built-in one.")
+@click.option("--question-texts", type=EXISTING_FILE, help="What doubters ask, one a line.")
+@click.option("--at", help="Start, as RFC 3339 or `now`; without it the middle of the background.")
+@click.option("--name", help="Name of the injection, which begins its posts' ids (injection-SEED).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same posts.")
+@click.option("--platform", help="Platform of the posts (that of most of the background).")
+@click.option("--lang", default="en", show_default=True, help="Language of the posts.")
+@click.option("--publish", "speed", metavar="N|max", help="Play the result into the topic `posts` as well, so fast.")
+def inject(
+    background: Path | None,
+    out: Path,
+    texts: Path | None,
+    question_texts: Path | None,
+    at: str | None,
+    name: str | None,
+    seed: int,
+    platform: str | None,
+    lang: str,
+    speed: str | None,
+    **figures: Any,
+) -> int | None:
+    """Put a synthetic cascade of known rate and branching factor into real posts."""
+    return _run(
+        "streams.inject_command",
+        background=background,
+        out=out,
+        texts=texts,
+        question_texts=question_texts,
+        at=at,
+        name=name,
+        seed=seed,
+        platform=platform,
+        lang=lang,
+        speed=speed,
+        figures=figures,
+    )
+
+
 @emberwatch.group()
 def claims() -> None:
     """Published fact-checks: match texts with them, or publish them to the broker."""
