@@ -118,6 +118,23 @@ class SourceEnd(Struct, frozen=True, kw_only=True, tag="source_end", tag_field="
     origin: Origin
 
 
+class LookAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="look_answer", tag_field="entry"):
+    """What a heavier model says of one post, asked for by the monitor; of each `look_id` the first answer counts."""
+
+    origin: Origin
+    """Of the request, on the topic `looks`."""
+    look_id: str
+    post_id: str
+    model: str
+    """Name of the checker that answers (`detectors.looks.Checker.model`)."""
+    vector: Vector | None = None
+    """Of the full model; it finds claims and never moves a centroid."""
+    incitement: float
+    """Calibrated probability, 0 to 1."""
+    indicators: tuple[Indicator, ...] = ()
+    stance: Stance = Stance(comment=1.0)
+
+
 class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):
     """The entry at `offset` crashed the monitor three times and is left out, by every reader alike."""
 
@@ -126,5 +143,14 @@ class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):
 
 
 Entry = (
-    ScoredPost | ClaimEntry | FeedbackEntry | CrisisEntry | DeletionEntry | ConfigurationEntry | Tick | SourceEnd | Skip
+    ScoredPost
+    | ClaimEntry
+    | FeedbackEntry
+    | CrisisEntry
+    | DeletionEntry
+    | ConfigurationEntry
+    | Tick
+    | SourceEnd
+    | LookAnswer
+    | Skip
 )

@@ -19,6 +19,7 @@ from detectors.entries import (
     DeletionEntry,
     Entry,
     FeedbackEntry,
+    LookAnswer,
     Origin,
     ScoredPost,
     Skip,
@@ -143,6 +144,8 @@ class _Batch:
                 yield from Assessor(self._state).feedback(entry.feedback)
             case DeletionEntry():
                 yield from self._delete(entry.deletion)
+            case LookAnswer():
+                self._state.leave_out("look_unasked")
             case _:
                 self._take_note(entry)
 

@@ -372,6 +372,25 @@ class MicroClusterEnd(Struct, frozen=True, kw_only=True):
     event_id: str
 
 
+class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request for a second look at one post of a narrative that is about to alert (topic `looks`, holds text).
+
+    `look_id` follows from the post and from the model that is asked for, so that a request sent twice is recognised.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    look_id: str
+    shard: int
+    """Whose journal the answer goes to."""
+    post_id: str
+    narrative_id: str
+    text: str
+    lang: str | None = None
+    is_reply: bool = False
+    asked_at: datetime
+    """Event time."""
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A record that could not be used: where it came from, which field is wrong, and why."""
 

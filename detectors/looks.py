@@ -1,0 +1,92 @@
+"""Second looks: what a heavier model says of the few posts of narratives that are about to alert.
+
+The monitor asks (`records.Look`, on the topic `looks`); a score worker answers with a `Checker`, as an entry of the
+journal (`entries.LookAnswer`). So a replay needs no model: the answers are in the journal. A checker that is asked
+for a text gives the same finding wherever it runs, up to the last bits of its model.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from detectors.entries import Indicator, LookAnswer, Origin, Vector
+from detectors.records import Look, Stance
+from detectors.scoring import Scorer
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What a checker says of one text."""
+
+    incitement: float
+    """Calibrated probability, 0 to 1."""
+    stance: Stance
+    indicators: tuple[Indicator, ...] = ()
+    vector: Vector | None = None
+    """Of the full model; None where there is nothing to embed."""
+
+
+class Checker(Protocol):
+    """Looks again at posts. A heavier model than scores every post, since few are asked for."""
+
+    @property
+    def model(self) -> str:
+        """Names model and weights: another name asks for other answers (`look_id_of`)."""
+
+    def check(self, looks: Sequence[Look]) -> list[Finding]:
+        """Findings in the order of the looks. `Look.text` is the text as posted: clean and normalise it."""
+
+
+class FullLook:
+    """The checker of the fast tier: the scorer with the full model, its incitement head and its stance."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    @property
+    def model(self) -> str:
+        """Embedding space of the full scorer."""
+        return self._scorer.space
+
+    def check(self, looks: Sequence[Look]) -> list[Finding]:
+        """Findings in the order of the looks; texts of one language are scored together."""
+        found: dict[str, Finding] = {}
+        for lang in dict.fromkeys(look.lang for look in looks):
+            mine = [look for look in looks if look.lang == lang]
+            scores = self._scorer.score_texts([look.text for look in mine], lang=lang)
+            for look, scored in zip(mine, scores, strict=True):
+                found[look.look_id] = Finding(
+                    incitement=scored.incitement,
+                    stance=scored.stance_as_reply if look.is_reply else scored.stance,
+                    indicators=scored.indicators,
+                    vector=scored.vector,
+                )
+        return [found[look.look_id] for look in looks]
+
+
+def look_id_of(post_id: str, model: str) -> str:
+    """Id of the look at a post with a model.
+
+    >>> look_id_of("post-1", "full") == look_id_of("post-1", "full") != look_id_of("post-1", "other")
+    True
+    """
+    return f"l-{hashlib.blake2b(f'{model}/{post_id}'.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def answers(checker: Checker, looks: Sequence[tuple[Look, Origin]]) -> list[LookAnswer]:
+    """Entries that answer requests, each with where it came from, in order."""
+    findings = checker.check([look for look, _ in looks])
+    return [
+        LookAnswer(
+            origin=origin,
+            look_id=look.look_id,
+            post_id=look.post_id,
+            model=checker.model,
+            vector=finding.vector,
+            incitement=finding.incitement,
+            indicators=finding.indicators,
+            stance=finding.stance,
+        )
+        for (look, origin), finding in zip(looks, findings, strict=True)
+    ]
