@@ -8,9 +8,11 @@ only people say what is so.
 
 import difflib
 import hashlib
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -24,7 +26,18 @@ from detectors.policy import (
     Rule,
     ViralityParameters,
 )
-from detectors.records import KINDS, SEVERITIES, Counts, Feedback, Growth, Kind, MatchedClaim, Review, Severity
+from detectors.records import (
+    KINDS,
+    SEVERITIES,
+    Counts,
+    Feedback,
+    Growth,
+    Kind,
+    MatchedClaim,
+    Review,
+    Severity,
+    StanceTrend,
+)
 from detectors.virality import MILLI, Tally
 
 FACTS: dict[str, str] = {
@@ -33,7 +46,10 @@ FACTS: dict[str, str] = {
     "claim_matched": "the narrative repeats a fact-checked claim, whatever its rating",
     "claim_rated_false": "the narrative repeats a claim that fact-checkers rated false",
     "claim_rated_true": "the narrative repeats a claim that fact-checkers rated true",
-    "contested": "a notable share of the posts with own words ask whether it is true, or deny it",
+    "contested": "of the posts with own words more than usual ask whether it is true, or deny it",
+    "unconfirmed": "a notable share of the posts pass it on without vouching for it (reportedly, may be)",
+    "information_void": "questions mount, and neither a fact-check nor any of the configured credible sources is there",
+    "satire": "most of the posts link to satirical sites, or fact-checkers label the claim as satire",
     "correction_led": "most of the present growth is denial and report",
     "incites": "a notable share of the posts call for violence or hatred",
     "call_names_place_and_time": "an inciting post calls to act and names a place and a time",
@@ -65,6 +81,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     claim_rated_false: bool = False
     claim_rated_true: bool = False
     contested: bool = False
+    unconfirmed: bool = False
+    information_void: bool = False
+    satire: bool = False
     correction_led: bool = False
     incites: bool = False
     call_names_place_and_time: bool = False
@@ -77,6 +96,15 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Of the posts with own words."""
     correction_share: float = 0.0
     """Of the window's posts that say something."""
+    stance_trend: StanceTrend | None = None
+    hedging_posts: int = 0
+    hedging_share: float = 0.0
+    asked: int = 0
+    """Posts of the last hour that ask."""
+    credible_posts: int = 0
+    credible_sources: int = 0
+    """How many are configured."""
+    satirical_share: float = 0.0
     inciting_posts: int = 0
     inciting_share: float = 0.0
     calls: int = 0
@@ -227,6 +255,9 @@ def establish(
     correction_share = correcting / (MILLI * stanced) if stanced else 0.0
     doubting_share = tally.doubting / tally.own_words if tally.own_words else 0.0
     inciting_share = tally.inciting / tally.posts if tally.posts else 0.0
+    hedging_share = tally.hedging / tally.posts if tally.posts else 0.0
+    satirical_share = tally.satirical / tally.posts if tally.posts else 0.0
+    credible_sources = configuration.sources.count_credible()
     incites = tally.inciting >= incitement.least_posts and inciting_share >= incitement.share
     viral = growth.state == "bursting" or (case is not None and case.state == "open")
     return Facts(
@@ -235,7 +266,15 @@ def establish(
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
         claim_rated_true=any(claim.verdict == "true" for claim in matched),
-        contested=tally.doubting >= falsehood.contested_posts and doubting_share >= falsehood.contested_share,
+        contested=_is_contested(tally, falsehood),
+        unconfirmed=tally.hedging >= falsehood.unconfirmed_posts and hedging_share >= falsehood.unconfirmed_share,
+        information_void=(
+            credible_sources > 0
+            and not tally.credible
+            and not matched
+            and _questions_mount(tally, now_s, falsehood.void_questions)
+        ),
+        satire=satirical_share >= falsehood.satire_share or any(claim.satire for claim in matched),
         correction_led=correction_share >= falsehood.denial_led_share,
         incites=incites,
         call_names_place_and_time=incites and tally.calls > 0,
@@ -245,12 +284,55 @@ def establish(
         doubting_posts=tally.doubting,
         doubting_share=round(doubting_share, 4),
         correction_share=round(correction_share, 4),
+        stance_trend=tally.stance_trend(now_s, configuration.virality.window_s),
+        hedging_posts=tally.hedging,
+        hedging_share=round(hedging_share, 4),
+        asked=tally.asked(now_s, HOUR_S),
+        credible_posts=tally.credible,
+        credible_sources=credible_sources,
+        satirical_share=round(satirical_share, 4),
         inciting_posts=tally.inciting,
         inciting_share=round(inciting_share, 4),
         calls=tally.calls,
         falsehood=falsehood,
         incitement=incitement,
     )
+
+
+def _is_contested(tally: Tally, parameters: FalsehoodParameters) -> bool:
+    """Whether the doubters are enough, a share that counts, and more than chance makes of a usual crowd."""
+    doubting, posts = tally.doubting, tally.own_words
+    if doubting < parameters.contested_posts or doubting < parameters.contested_share * posts:
+        return False
+    return _tail(posts, doubting, parameters.usual_doubt) <= parameters.contested_chance
+
+
+@lru_cache(maxsize=16_384)
+def _tail(posts: int, doubting: int, usual: float) -> float:
+    """Probability of so many doubters or more among so many posts at the usual share (binomial).
+
+    >>> round(_tail(6, 2, 0.05), 3), round(_tail(20, 3, 0.05), 3)
+    (0.033, 0.075)
+    """
+    if not 0.0 < usual < 1.0:
+        return 0.0
+    below = (
+        math.exp(
+            math.lgamma(posts + 1)
+            - math.lgamma(one + 1)
+            - math.lgamma(posts - one + 1)
+            + one * math.log(usual)
+            + (posts - one) * math.log1p(-usual)
+        )
+        for one in range(doubting)
+    )
+    return max(0.0, 1.0 - math.fsum(below))
+
+
+def _questions_mount(tally: Tally, now_s: float, least: int) -> bool:
+    """Whether enough posts of the last hour ask, and its second half has no fewer than its first."""
+    whole, late = tally.asked(now_s, HOUR_S), tally.asked(now_s, HOUR_S / 2)
+    return whole >= least and 2 * late >= whole
 
 
 def _spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> bool:

@@ -20,7 +20,7 @@ from detectors.narratives import MicroCluster, NarrativeState
 from detectors.post_index import IndexedPost, PostIndex
 from detectors.state import Core, MonitorState
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Rises with every change of the state's form; a snapshot of another version is not read, the journal is."""
 
 CUT_ONE_IN = 512

@@ -64,6 +64,8 @@ class ScoredPost(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pos
     """Calibrated probability, 0 to 1."""
     indicators: tuple[Indicator, ...] = ()
     stance: Stance = Stance(comment=1.0)
+    hedged: bool = False
+    """It passes on what it says without vouching for it."""
 
 
 class ClaimEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim", tag_field="entry"):

@@ -262,7 +262,14 @@ class _Batch:
     def _mark(self, post: ScoredPost, parent: Mark | None, cascade_posts: int) -> Mark:
         late = post.created_at_s < self._core.time.watermark_at_s
         probability = self._core.configuration.incitement.post_probability
-        return mark_of(post, late=late, post_probability=probability, parent=parent, cascade_posts=cascade_posts)
+        return mark_of(
+            post,
+            late=late,
+            post_probability=probability,
+            sources=self._core.configuration.sources,
+            parent=parent,
+            cascade_posts=cascade_posts,
+        )
 
     def _count(self, post: ScoredPost, micro_id: str, parent: Mark | None) -> Iterator[Output]:
         window_s = self._core.configuration.virality.window_s

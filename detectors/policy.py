@@ -6,6 +6,7 @@ defaults below. Thresholds that decide severities are the *policy*; those that s
 """
 
 import hashlib
+import re
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,8 @@ from detectors.records import Kind, Ratio, Severity
 
 Positive = Annotated[float, Meta(gt=0.0)]
 Count = Annotated[int, Meta(ge=1)]
+
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
 
 
 class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,16 +75,63 @@ class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class FalsehoodParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a narrative matches a fact-checked claim, and when a crowd contests it."""
+    """When a narrative matches a fact-checked claim, when a crowd contests it, and when it is unconfirmed."""
 
     match_probability: Ratio = 0.5
     """Least probability at which a claim counts as matched (calibrated for 1 % false matches; benchmarks, task C2)."""
-    contested_share: Ratio = 0.15
+    contested_share: Ratio = 0.1
     """Share of posts with own words that ask or deny, from which a narrative reads as contested."""
-    contested_posts: Count = 5
+    contested_posts: Count = 3
     """Least number of such posts."""
+    usual_doubt: Ratio = 0.05
+    """Share that asks or denies in any talk, also of what nobody doubts. A narrative is contested only if so many
+    doubters would come of that share in fewer than one such crowd in twenty (`contested_chance`)."""
+    contested_chance: Ratio = 0.05
+    """Binomial tail at the usual share, at most."""
+    unconfirmed_share: Ratio = 0.25
+    """Share of posts that pass it on without vouching for it ("reportedly", "may be"), reshares of such posts
+    included, from which a narrative is unconfirmed by its own words: other wordings may have dropped the hedge."""
+    unconfirmed_posts: Count = 5
+    """Least number of such posts."""
+    void_questions: Count = 5
+    """Posts of the last hour that ask, from which questions mount; there must be no fewer in its second half than in
+    its first."""
+    satire_share: Ratio = 0.5
+    """Share of posts that link to a satirical site, from which the narrative is satire that is passed on."""
     denial_led_share: Ratio = 0.5
     """Share of denial and report in the window from which growth is led by correction, and does not page."""
+
+
+class SourceParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom the organisation holds for credible, and which sites are satire. Empty lists switch off what needs them."""
+
+    credible_domains: tuple[str, ...] = ()
+    """Such as `bbc.co.uk`; what is below a domain counts with it."""
+    credible_accounts: tuple[str, ...] = ()
+    """`PLATFORM/AUTHOR_ID`, the author as the posts name it, which is a keyed hash."""
+    credible_communities: tuple[str, ...] = ()
+    """`PLATFORM/COMMUNITY`."""
+    satire_domains: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what could never match a post."""
+        for field in ("credible_domains", "satire_domains"):
+            for domain in getattr(self, field):
+                if not _DOMAIN.fullmatch(domain):
+                    raise ValueError(f"{field}: {domain!r} is no domain in lower case, such as 'example.org'")
+        for field in ("credible_accounts", "credible_communities"):
+            for name in getattr(self, field):
+                platform, _, rest = name.partition("/")
+                if not (platform and rest):
+                    raise ValueError(f"{field}: {name!r} is not of the form PLATFORM/NAME")
+        for field in self.__struct_fields__:
+            names = getattr(self, field)
+            if len(set(names)) < len(names):
+                raise ValueError(f"{field}: a name stands there twice")
+
+    def count_credible(self) -> int:
+        """How many credible sources are listed."""
+        return len(self.credible_domains) + len(self.credible_accounts) + len(self.credible_communities)
 
 
 class IncitementParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,6 +211,13 @@ DEFAULT_RULES = (
         severity="notice",
         kind="viral",
     ),
+    Rule(
+        name="unconfirmed while it spreads",
+        when=("viral", "unconfirmed", "not claim_rated_true"),
+        severity="notice",
+        kind="viral",
+    ),
+    Rule(name="nobody answers", when=("information_void",), severity="notice", kind="information_void"),
     Rule(name="spreads", when=("viral",), severity="watch", kind="viral"),
 )
 """Severe first; the first rule that holds gives the severity, every rule that holds gives its kind."""
@@ -174,6 +231,7 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     narratives: NarrativeParameters = NarrativeParameters()
     virality: ViralityParameters = ViralityParameters()
     falsehood: FalsehoodParameters = FalsehoodParameters()
+    sources: SourceParameters = SourceParameters()
     incitement: IncitementParameters = IncitementParameters()
     life_cycle: LifeCycleParameters = LifeCycleParameters()
     time: TimeParameters = TimeParameters()

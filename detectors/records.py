@@ -164,6 +164,17 @@ class Stance(Struct, frozen=True, kw_only=True):
     comment: float = 0.0
 
 
+class StanceTrend(Struct, frozen=True, kw_only=True):
+    """How the attitudes of a narrative's posts shift: shares in the last `window_s` seconds, and in all before."""
+
+    window_s: int
+    posts: int
+    """Of the window, those that say something."""
+    posts_before: int
+    recent: Stance
+    before: Stance
+
+
 class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an alert fired: a signal, what was measured, what was expected, and the same in words."""
 
@@ -217,6 +228,12 @@ class MatchedClaim(Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Literal["false", "mixed", "true", "unknown"]
     similarity: float
     probability: float
+    satire: bool = False
+    """The fact-checkers label it as satire."""
+    shared: tuple[str, ...] = ()
+    """Names, numbers and rare words that the narrative shares with the claim, the rarest first."""
+    differing: tuple[str, ...] = ()
+    """What speaks against the match: other names, numbers or dates, or that only one of them denies."""
 
 
 class Exemplar(Struct, frozen=True, kw_only=True):
@@ -295,6 +312,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     changed_at: datetime
     review: Review
     handling: Handling
+    stance_trend: StanceTrend | None = None
+    """None while there is only a window, or nothing in it."""
 
 
 class NarrativeExemplar(Struct, frozen=True, kw_only=True):
@@ -340,6 +359,7 @@ class Narrative(Struct, frozen=True, kw_only=True):
     last_seen: datetime
     alert_id: str | None
     why_now: str
+    stance_trend: StanceTrend | None = None
 
 
 class NarrativeChange(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec import Struct
 from detectors import lexical, vectors
 from detectors.embedding import MICRO_BATCH, Encoder, TextCache, embed
 from detectors.entries import ClaimEntry, Indicator, Origin, ScoredPost, Vector
+from detectors.hedging import hedges
 from detectors.incitement import IncitementHead, IncitementWeights, indicators
 from detectors.lexical import LexicalChannel, language_of
 from detectors.posts import clean, links_in, normalise
@@ -41,6 +42,8 @@ class TextScores(Struct, frozen=True, kw_only=True):
     stance: Stance = Stance(comment=1.0)
     """As a post of its own."""
     stance_as_reply: Stance = Stance(comment=1.0)
+    hedged: bool = False
+    """It passes on what it says without vouching for it."""
 
 
 NOTHING_SAID = TextScores()
@@ -131,6 +134,7 @@ class Scorer:
                     indicators=indicators(text),
                     stance=stance_of(text, is_reply=False),
                     stance_as_reply=stance_of(text, is_reply=True),
+                    hedged=hedges(text),
                 )
                 for i, text in enumerate(texts)
             ]
@@ -169,6 +173,7 @@ def _scored_post(post: Post, origin: Origin, speed: float, scores: TextScores) -
         incitement=scores.incitement,
         indicators=scores.indicators,
         stance=scores.stance_as_reply if post.kind == "reply" else scores.stance,
+        hedged=scores.hedged,
     )
 
 

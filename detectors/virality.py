@@ -9,20 +9,25 @@ narratives of its age. All sums are whole numbers, so that no order of adding ca
 import hashlib
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct, field
 
 from detectors.entries import ScoredPost
-from detectors.policy import ViralityParameters
-from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, TimelineBucket
+from detectors.policy import SourceParameters, ViralityParameters
+from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, StanceTrend, TimelineBucket
+from detectors.sources import is_credible, is_satirical
 
 MINUTE_S = 60
 """Finest bucket of event time."""
 
 MINUTES_KEPT = 120
 """Minutes that a tally remembers one by one (the longest window)."""
+
+MINUTE_ROW = 9
+"""Whole numbers that a minute of a tally holds."""
 
 TEN_S = 600
 TENS_KEPT = 288
@@ -50,6 +55,8 @@ KEYS = 2**64
 
 MILLI = 1000
 """Stance weights are counted in thousandths: whole numbers add up the same in every order."""
+
+NO_SOURCES = SourceParameters()
 
 CALL_INDICATORS = frozenset(("call_to_act", "place", "time"))
 """Indicators that together make a call with place and time."""
@@ -94,6 +101,12 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     inciting: bool = False
     calls: bool = False
     """Incites, and names place and time of an act."""
+    hedged: bool = False
+    """Passes it on without vouching for it."""
+    credible: bool = False
+    """By a credible source, or with a link to one."""
+    satirical: bool = False
+    """With a link to a satirical site."""
     platform: str = ""
     lang: str | None = None
     community: str | None = None
@@ -109,19 +122,27 @@ def author_key(author_id: str) -> int:
 
 
 def mark_of(
-    post: ScoredPost, *, late: bool, post_probability: float, parent: Mark | None = None, cascade_posts: int = 0
+    post: ScoredPost,
+    *,
+    late: bool,
+    post_probability: float,
+    sources: SourceParameters = NO_SOURCES,
+    parent: Mark | None = None,
+    cascade_posts: int = 0,
 ) -> Mark:
     """Say what a scored post adds.
 
-    A reshare repeats what its parent says: where `parent` is known, its stance and incitement are taken from there.
-    `post_probability` is `IncitementParameters.post_probability`.
+    A reshare repeats what its parent says: where `parent` is known, its stance, incitement and sources are taken from
+    there. `post_probability` is `IncitementParameters.post_probability`.
     """
     words = bool(post.text)
+    hedged, credible, satirical = post.hedged, is_credible(post, sources), is_satirical(post, sources)
     inciting = post.incitement >= post_probability
     calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
     stance = _thousandths(post.stance) if words else None
     if post.kind == "reshare" and parent is not None:
-        stance, inciting, calls = parent.stance, parent.inciting, parent.calls
+        stance, inciting, calls, hedged = parent.stance, parent.inciting, parent.calls, parent.hedged
+        credible, satirical = credible or parent.credible, satirical or parent.satirical
     return Mark(
         at_s=post.created_at_s,
         author_key=author_key(post.author_id),
@@ -132,6 +153,9 @@ def mark_of(
         stance=stance,
         inciting=inciting,
         calls=calls,
+        hedged=hedged,
+        credible=credible,
+        satirical=satirical,
         platform=post.platform,
         lang=post.lang,
         community=post.community,
@@ -153,7 +177,8 @@ class Tally(Struct, array_like=True):
     last_at_s: float = 0.0
     newest_minute: int | None = None
     minutes: dict[int, list[int]] = {}
-    """Minute -> posts, posts with a stance, thousandths of denial and report, posts of the largest cascade."""
+    """Minute -> posts, posts with a stance, thousandths of correction, posts of the largest cascade, posts that ask,
+    and thousandths of support, denial, question and report."""
     tens: dict[int, int] = {}
     hours: dict[int, int] = {}
     authors: list[int] = []
@@ -165,6 +190,14 @@ class Tally(Struct, array_like=True):
     own_words: int = 0
     doubting: int = 0
     """Posts with own words that mostly ask or deny."""
+    asking: int = 0
+    """Posts with own words that mostly ask."""
+    hedging: int = 0
+    """Posts that pass it on without vouching for it, reshares included."""
+    credible: int = 0
+    """Posts by a credible source, or with a link to one."""
+    satirical: int = 0
+    """Posts with a link to a satirical site."""
     inciting: int = 0
     calls: int = 0
     platforms: dict[str, int] = {}
@@ -206,7 +239,10 @@ class Tally(Struct, array_like=True):
             row[0] = max(0, row[0] - 1)
             if mark.stance is not None:
                 row[1] = max(0, row[1] - 1)
-                row[2] = max(0, row[2] - mark.stance[1] - mark.stance[3])
+                row[2] = max(0, row[2] - _correcting(mark))
+                row[4] = max(0, row[4] - _asks(mark))
+                for place in range(4):
+                    row[5 + place] = max(0, row[5 + place] - mark.stance[place])
         for bucket, per in ((self.tens, 10), (self.hours, 60)):
             if minute // per in bucket:
                 bucket[minute // per] = max(0, bucket[minute // per] - 1)
@@ -244,7 +280,10 @@ class Tally(Struct, array_like=True):
         return merged
 
     def window(self, now_s: float, window_s: float) -> tuple[int, int, int]:
-        """Posts, posts with a stance, and thousandths of denial and report, in the window that ends now."""
+        """Posts, posts with a stance, and thousandths of correction, in the window that ends now.
+
+        Correction is denial, and report by somebody who vouches for it: "unconfirmed reports say" corrects nothing.
+        """
         newest = int(now_s // MINUTE_S)
         posts = stanced = correcting = 0
         for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
@@ -254,6 +293,35 @@ class Tally(Struct, array_like=True):
                 stanced += row[1]
                 correcting += row[2]
         return posts, stanced, correcting
+
+    def asked(self, now_s: float, window_s: float) -> int:
+        """Posts of the window that ends now which ask."""
+        newest = int(now_s // MINUTE_S)
+        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
+        return sum(self.minutes[minute][4] for minute in minutes if minute in self.minutes)
+
+    def stance_trend(self, now_s: float, window_s: float) -> StanceTrend | None:
+        """Shares of the attitudes in the window that ends now and in all before it; None where either says nothing."""
+        newest = int(now_s // MINUTE_S)
+        recent, posts = [0] * len(STANCES), 0
+        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
+            row = self.minutes.get(minute)
+            if row is not None:
+                posts += row[1]
+                for place in range(4):
+                    recent[place] += row[5 + place]
+        recent[4] = MILLI * posts - sum(recent)
+        before = [whole - part for whole, part in zip(self.stance, recent, strict=True)]
+        posts_before = self.stanced - posts
+        if posts <= 0 or posts_before <= 0:
+            return None
+        return StanceTrend(
+            window_s=window_minutes(window_s) * MINUTE_S,
+            posts=posts,
+            posts_before=posts_before,
+            recent=_shares(recent, posts),
+            before=_shares(before, posts_before),
+        )
 
     def largest_cascade(self, now_s: float, window_s: float) -> int:
         """Posts in the window that ends now of the cascade that had most, as far as its minutes tell."""
@@ -287,8 +355,7 @@ class Tally(Struct, array_like=True):
         """Shares of the posts that say something; all zero while none does."""
         if not self.stanced:
             return Stance()
-        shares = (round(milli / (MILLI * self.stanced), 4) for milli in self.stance)
-        return Stance(**dict(zip(STANCES, shares, strict=True)))
+        return _shares(self.stance, self.stanced)
 
     def spread(self) -> Spread:
         """The ten largest of each, the larger first and ties by name."""
@@ -315,6 +382,9 @@ class Tally(Struct, array_like=True):
             self.replies += sign
         if mark.late:
             self.late += sign
+        self.hedging += sign * mark.hedged
+        self.credible += sign * mark.credible
+        self.satirical += sign * mark.satirical
         if mark.inciting:
             self.inciting += sign
             if mark.calls:
@@ -329,6 +399,7 @@ class Tally(Struct, array_like=True):
                 sums[place] += sign * stance[place]
             if mark.own_words and stance[1] + stance[2] >= MILLI // 2:
                 self.doubting += sign
+            self.asking += sign * _asks(mark)
 
     def _add_to_rates(self, mark: Mark) -> int:
         minute = int(mark.at_s // MINUTE_S)
@@ -338,7 +409,10 @@ class Tally(Struct, array_like=True):
         row[0] += 1
         if mark.stance is not None:
             row[1] += 1
-            row[2] += mark.stance[1] + mark.stance[3]
+            row[2] += _correcting(mark)
+            row[4] += _asks(mark)
+            for place in range(4):
+                row[5 + place] += mark.stance[place]
         row[3] = max(row[3], mark.cascade_posts)
         keys = self.minute_authors.get(minute)
         if keys is not None:
@@ -351,7 +425,7 @@ class Tally(Struct, array_like=True):
 
     def _open_minute(self, minute: int) -> list[int]:
         newest = self.newest_minute
-        row = [0, 0, 0, 0]
+        row = [0] * MINUTE_ROW
         if newest is not None and minute <= newest - MINUTES_KEPT:
             return row  # older than any window: counted into a row that is forgotten
         self.minutes[minute] = row
@@ -371,6 +445,10 @@ _SUMS = (
     "stanced",
     "own_words",
     "doubting",
+    "asking",
+    "hedging",
+    "credible",
+    "satirical",
     "inciting",
     "calls",
 )
@@ -570,6 +648,21 @@ def _doubling_time_s(tally: Tally, now_s: float) -> float | None:
     return None
 
 
+def _asks(mark: Mark) -> bool:
+    return mark.own_words and mark.stance is not None and mark.stance[2] >= MILLI // 2
+
+
+def _correcting(mark: Mark) -> int:
+    """Thousandths by which a post denies, or reports what somebody vouches for."""
+    assert mark.stance is not None
+    return mark.stance[1] + (0 if mark.hedged else mark.stance[3])
+
+
+def _shares(thousandths: Sequence[int], posts: int) -> Stance:
+    shares = (round(max(0, milli) / (MILLI * posts), 4) for milli in thousandths)
+    return Stance(**dict(zip(STANCES, shares, strict=True)))
+
+
 def _thousandths(stance: Stance) -> tuple[int, int, int, int, int]:
     return (
         round(stance.support * MILLI),
@@ -623,7 +716,7 @@ def _drop_upto(buckets: dict[int, int] | dict[int, list[int]], last: int) -> Non
 
 def _merge_buckets(tally: Tally, other: Tally) -> None:
     for minute, row in other.minutes.items():
-        mine = tally.minutes.get(minute, (0, 0, 0, 0))
+        mine = tally.minutes.get(minute, (0,) * MINUTE_ROW)
         tally.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
     for minute, keys in other.minute_authors.items():
         for key in keys:
@@ -660,6 +753,10 @@ def _copy(tally: Tally) -> Tally:
         tally.stanced,
         tally.own_words,
         tally.doubting,
+        tally.asking,
+        tally.hedging,
+        tally.credible,
+        tally.satirical,
         tally.inciting,
         tally.calls,
         dict(tally.platforms),

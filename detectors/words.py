@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Final
 
 from detectors.alerts import Case, Facts, Judgement
-from detectors.records import Alert, Counts, Growth, MatchedClaim, Narrative, Reason, Stance, TimelineBucket
+from detectors.records import (
+    Alert,
+    Counts,
+    Growth,
+    MatchedClaim,
+    Narrative,
+    Reason,
+    Stance,
+    StanceTrend,
+    TimelineBucket,
+)
 
 CLAIM_LENGTH = 200
 """Characters of a claim that are quoted."""
@@ -32,6 +42,15 @@ EXEMPLAR_WORDS = {
     "dissenting": "asks or denies",
     "indicator": "shows the indicator",
 }
+
+
+ATTITUDES = {"support": "support", "deny": "denial", "query": "question", "report": "report", "comment": "comment"}
+
+SHIFT_POSTS = 10
+"""Posts that say something, in the window and before it, from which a shift of attitudes is told of."""
+
+SHIFT_SHARE = 0.15
+"""Shares that move less are not."""
 
 
 def why_now(counts: Counts, growth: Growth) -> str:
@@ -149,12 +168,41 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             words=f"{_plural(facts.doubting_posts, 'post')} ({_percent(facts.doubting_share)} of those with own words)"
             " ask whether it is true, or deny it; contested does not mean false",
         )
+    shift = _stance_shift(facts.stance_trend)
+    if shift is not None:
+        yield shift
+    if facts.unconfirmed:
+        yield Reason(
+            signal="unconfirmed",
+            measured=facts.hedging_share,
+            expected=falsehood.unconfirmed_share,
+            words=f"{_plural(facts.hedging_posts, 'post')} ({_percent(facts.hedging_share)}) pass it on without"
+            " vouching for it (reportedly, may be, local media say); unconfirmed does not mean false",
+        )
+    if facts.information_void:
+        yield Reason(
+            signal="information_void",
+            measured=float(facts.asked),
+            expected=float(falsehood.void_questions),
+            words=f"{_plural(facts.asked, 'question')} in the last hour, no fact-check, none of the "
+            f"{_plural(facts.credible_sources, 'credible source')}",
+        )
+    if facts.satire:
+        yield Reason(
+            signal="satire",
+            measured=facts.satirical_share,
+            expected=falsehood.satire_share,
+            words=f"satire: {_percent(facts.satirical_share)} of the posts link to satirical sites"
+            if facts.satirical_share >= falsehood.satire_share
+            else "satire, as fact-checkers label it",
+        )
     if facts.correction_led:
         yield Reason(
             signal="correction_led",
             measured=facts.correction_share,
             expected=falsehood.denial_led_share,
-            words=f"{_percent(facts.correction_share)} of the present growth is denial and report",
+            words=f"{_percent(facts.correction_share)} of the present growth is denial, and report by those who vouch"
+            " for it",
         )
     if facts.incites:
         yield Reason(
@@ -170,6 +218,24 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.calls),
             words=f"{_plural(facts.calls, 'post')} of these call to act and name a place and a time",
         )
+
+
+def _stance_shift(trend: StanceTrend | None) -> Reason | None:
+    """Tell of the attitude whose share has moved most, if it has moved far on enough posts."""
+    if trend is None or min(trend.posts, trend.posts_before) < SHIFT_POSTS:
+        return None
+    moves = {name: getattr(trend.recent, name) - getattr(trend.before, name) for name in ATTITUDES if name != "comment"}
+    name = max(moves, key=lambda each: abs(moves[each]))
+    if abs(moves[name]) < SHIFT_SHARE:
+        return None
+    recent, before = getattr(trend.recent, name), getattr(trend.before, name)
+    return Reason(
+        signal="stance_shift",
+        measured=recent,
+        expected=before,
+        words=f"{ATTITUDES[name]} {'rises' if moves[name] > 0 else 'falls'}: {_percent(recent)} of the last"
+        f" {duration(trend.window_s)}, {_percent(before)} before",
+    )
 
 
 def _case_reasons(judgement: Judgement | None, case: Case | None) -> Iterator[Reason]:
@@ -232,6 +298,9 @@ def _evidence(alert: Alert) -> Iterator[str]:
     )
     yield f"  First seen {_time(alert.first_seen)}, alert since {_time(alert.detected_at)}"
     yield f"  Attitude of the posts: {_stance(alert.stance)}"
+    if alert.stance_trend is not None:
+        yield f"    in the last {duration(alert.stance_trend.window_s)}: {_stance(alert.stance_trend.recent)}"
+        yield f"    before: {_stance(alert.stance_trend.before)}"
     for words, names in (
         ("Platforms", alert.spread.platforms),
         ("Languages", alert.spread.languages),
@@ -296,14 +365,7 @@ def _course(history: Sequence[Alert]) -> Iterator[str]:
 
 
 def _stance(stance: Stance) -> str:
-    words = (
-        ("support", stance.support),
-        ("denial", stance.deny),
-        ("question", stance.query),
-        ("report", stance.report),
-        ("comment", stance.comment),
-    )
-    return ", ".join(f"{word} {_percent(share)}" for word, share in words)
+    return ", ".join(f"{words} {_percent(getattr(stance, name))}" for name, words in ATTITUDES.items())
 
 
 def _bars(timeline: Sequence[TimelineBucket]) -> str:

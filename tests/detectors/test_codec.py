@@ -36,7 +36,7 @@ from detectors.monitor import fold, new_state
 from detectors.policy import Configuration
 from detectors.records import Assignment, Claim, Crisis, Deletion, Feedback, Stance
 
-VERSION_1 = Path(__file__).parent / "fixtures" / "state_version_1.msgpack"
+VERSION_2 = Path(__file__).parent / "fixtures" / "state_version_2.msgpack"
 
 KNOWN = {Stance: st.just(Stance(deny=0.75, comment=0.25)), Configuration: st.just(Configuration(epoch=3))}
 words = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -187,8 +187,8 @@ def test_a_snapshot_written_by_an_earlier_release_of_this_version_still_reads(st
     if request.config.getoption("--write-golden"):
         _, state = streams.fold([entry for _, entry in items])
         snapshot = encode_state(state)
-        VERSION_1.write_bytes(msgspec.msgpack.encode([snapshot.manifest, snapshot.chunks]))
-    manifest, chunks = msgspec.msgpack.decode(VERSION_1.read_bytes(), type=tuple[bytes, dict[str, bytes]])
+        VERSION_2.write_bytes(msgspec.msgpack.encode([snapshot.manifest, snapshot.chunks]))
+    manifest, chunks = msgspec.msgpack.decode(VERSION_2.read_bytes(), type=tuple[bytes, dict[str, bytes]])
     state = decode_state(manifest, chunks)
     assert state.next_offset == read_manifest(manifest).next_offset > 60
     assert state.core.folded > 50

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.entries import Indicator, Origin, ScoredPost
-from detectors.policy import ViralityParameters
+from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import Stance
 from detectors.virality import (
     AUTHORS_KEPT,
@@ -24,6 +24,7 @@ from detectors.virality import (
 )
 
 PARAMETERS = ViralityParameters()
+SOURCES = SourceParameters(credible_domains=("news.example",))
 START_S = 1_400_000_400.0
 """A multiple of ten minutes."""
 
@@ -55,6 +56,9 @@ marks = st.lists(
         own_words=st.booleans(),
         stance=stances,
         inciting=st.booleans(),
+        hedged=st.booleans(),
+        credible=st.booleans(),
+        satirical=st.booleans(),
         calls=st.booleans(),
         lang=st.sampled_from([None, "en", "de"]),
         community=st.sampled_from([None, "c1", "c2"]),
@@ -75,6 +79,8 @@ def everything_read(tally, now_s=END_S):
         tally.window(now_s, PARAMETERS.window_s),
         timeline(tally, growth, PARAMETERS.window_s),
         (tally.stance, tally.own_words, tally.doubting, tally.inciting, tally.calls),
+        (tally.asking, tally.hedging, tally.credible, tally.satirical, tally.asked(now_s, 3600.0)),
+        tally.stance_trend(now_s, PARAMETERS.window_s),
         (tally.first_at_s, tally.last_at_s),
     )
 
@@ -307,6 +313,27 @@ def test_spread_beyond_its_keys_is_counted_as_other():
     assert len(tally.spread().communities) == 10
 
 
+def test_a_trend_sets_the_window_against_all_before_it():
+    before = [mark(place, author=place, stance=(1000, 0, 0, 0, 0)) for place in range(30)]
+    recent = [mark(3600 + place, author=place, stance=(0, 1000, 0, 0, 0)) for place in range(10)]
+    trend = tally_of([*before, *recent]).stance_trend(START_S + 3610, 600.0)
+    assert (trend.posts, trend.posts_before, trend.window_s) == (10, 30, 600)
+    assert (trend.before, trend.recent) == (Stance(support=1.0), Stance(deny=1.0))
+
+
+def test_there_is_no_trend_without_a_before_and_a_now():
+    only_now = tally_of([mark(place, author=place, stance=(1000, 0, 0, 0, 0)) for place in range(30)])
+    assert only_now.stance_trend(START_S + 30, 600.0) is None
+    assert only_now.stance_trend(START_S + 3600, 600.0) is None
+
+
+def test_questions_are_posts_of_ones_own_words_that_mostly_ask():
+    asks = (0, 0, 600, 0, 400)
+    tally = tally_of([mark(0, stance=asks), mark(1, stance=asks, own_words=False), mark(2, stance=(0, 600, 400, 0, 0))])
+    assert (tally.asking, tally.doubting) == (1, 2)
+    assert (tally.asked(START_S + 2, 3600.0), tally.asked(START_S + 7200, 3600.0)) == (1, 0)
+
+
 def test_a_timeline_shows_every_post_on_time_and_coarsens_with_age():
     for every_s, width_s in ((10.0, 60), (300.0, 600), (3600.0, 3600)):
         tally = tally_of(spread_out(100, every_s=every_s))
@@ -353,5 +380,8 @@ def test_a_reshare_repeats_what_its_parent_says_in_no_words_of_its_own():
     assert parent.own_words
     reshare = mark_of(scored(text="", kind="reshare"), late=False, post_probability=0.5, parent=parent)
     assert (reshare.stance, reshare.inciting, reshare.own_words) == ((0, 900, 0, 0, 100), True, False)
+    hedged = mark_of(scored(hedged=True, urls=("news.example",)), late=False, post_probability=0.5, sources=SOURCES)
+    passed_on = mark_of(scored(kind="reshare", text=""), late=False, post_probability=0.5, parent=hedged)
+    assert (passed_on.hedged, passed_on.credible, passed_on.satirical) == (True, True, False)
     orphan = mark_of(scored(text="", kind="reshare"), late=False, post_probability=0.5)
     assert (orphan.stance, orphan.inciting) == (None, False)

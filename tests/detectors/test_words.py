@@ -17,6 +17,7 @@ from detectors.records import (
     Review,
     Spread,
     Stance,
+    StanceTrend,
     TimelineBucket,
 )
 from detectors.words import duration, explain, reasons, verdict, why_now
@@ -52,6 +53,42 @@ def claim(word, rating="rated"):
 
 def growth(**changes):
     return msgspec.structs.replace(GROWTH, **changes)
+
+
+def trend(recent, before, posts=20, posts_before=40):
+    return StanceTrend(window_s=600, posts=posts, posts_before=posts_before, recent=recent, before=before)
+
+
+def test_a_shift_of_attitudes_is_told_in_words():
+    facts = facts_of("viral", stance_trend=trend(Stance(support=0.5, deny=0.5), Stance(support=0.92, deny=0.08)))
+    found = {reason.signal: reason for reason in reasons(facts)}["stance_shift"]
+    assert found.words in {
+        "denial rises: 50 % of the last 10 minutes, 8 % before",
+        "support falls: 50 % of the last 10 minutes, 92 % before",
+    }
+
+
+@pytest.mark.parametrize(
+    "shift",
+    [
+        None,
+        trend(Stance(deny=0.2, comment=0.8), Stance(deny=0.1, comment=0.9)),
+        trend(Stance(deny=1.0), Stance(support=1.0), posts=9),
+        trend(Stance(deny=1.0), Stance(support=1.0), posts_before=9),
+    ],
+)
+def test_a_small_shift_or_one_of_few_posts_is_not(shift):
+    assert "stance_shift" not in {reason.signal for reason in reasons(facts_of("viral", stance_trend=shift))}
+
+
+def test_unconfirmed_and_a_void_are_told_with_what_was_counted_and_never_as_false():
+    facts = facts_of(
+        "viral", "unconfirmed", "information_void", hedging_posts=31, hedging_share=0.6, asked=38, credible_sources=12
+    )
+    found = {reason.signal: reason.words for reason in reasons(facts)}
+    assert found["information_void"] == "38 questions in the last hour, no fact-check, none of the 12 credible sources"
+    assert found["unconfirmed"].startswith("31 posts (60 %) pass it on without vouching for it")
+    assert found["unconfirmed"].endswith("unconfirmed does not mean false")
 
 
 def test_expected_is_only_said_of_a_narrative_with_a_history():
