@@ -20,22 +20,36 @@ FOLDER = Path(__file__).parent.parent / "tests" / "benchmarks"
 
 ALL = "all"
 
-FIRST_COLUMNS = ("task", "corpus", "metric", "value", "anchor")
+SHOWN_APART = ("task", "corpus", "metric", "value", "anchor", "low", "high")
+"""Keys of a row that have a place of their own; the others say what it is about."""
 
 
-def run(settings: Settings, *, name: str, data: Path, json_file: Path | None) -> int:
-    """Run one benchmark, or all; prints its rows and writes them to `json_file`.
+def run(
+    settings: Settings, *, name: str, data: Path, json_file: Path | None, pictures: Path | None, peers: bool
+) -> int:
+    """Run one benchmark, or all; prints its rows, writes them to `json_file` and draws what it can into `pictures`.
 
-    Each benchmark is a module with `rows(settings, data)`; it names and skips what has no file in `data`.
+    Each benchmark is a module with `rows(settings, data)`; it names and skips what has no file in `data`. Some have
+    `draw(rows, folder)`, and `peer_rows(settings, data)`, which measures other people's software on the same data.
     """
     names = _names()
     wanted = names if name == ALL else [name]
     if unknown := [one for one in wanted if one not in names]:
         raise EmberwatchError(f"{unknown[0]}: no such benchmark; there are {', '.join([*names, ALL])}")
+    modules = [_load(one) for one in wanted]
+    if peers and not any(hasattr(module, "peer_rows") for module in modules):
+        raise EmberwatchError(f"--peers: {name} has none")
     rows: list[dict[str, Any]] = []
-    for one in wanted:
-        rows.extend(_load(one).rows(settings, data))
-    _print(rows)
+    drawn: list[Path] = []
+    for module in modules:
+        own = [
+            *module.rows(settings, data),
+            *(module.peer_rows(settings, data) if peers and hasattr(module, "peer_rows") else ()),
+        ]
+        rows.extend(own)
+        if pictures is not None and own and hasattr(module, "draw"):
+            drawn.extend(module.draw(own, pictures))
+    _print(rows, drawn)
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
     return 0
@@ -61,16 +75,38 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-def _print(rows: Sequence[dict[str, Any]]) -> None:
+def _print(rows: Sequence[dict[str, Any]], drawn: Sequence[Path]) -> None:
+    """One table for each corpus of each task: the figure, the anchor beside it, and what the row is about."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for column in (*FIRST_COLUMNS, "of"):
-        table.add_column(column)
-    for row in rows:
-        rest = ", ".join(f"{key} {value}" for key, value in row.items() if key not in FIRST_COLUMNS)
-        table.add_row(*(_shown(row.get(column)) for column in FIRST_COLUMNS), rest)
-    console.print(table)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    for task, corpus in dict.fromkeys((str(row["task"]), str(row["corpus"])) for row in rows):
+        table = Table(title=f"{task}: {corpus} ({machine})", title_justify="left")
+        for column in ("metric", "of"):
+            table.add_column(column)
+        for column in ("value", "95 %", "anchor"):
+            table.add_column(column, justify="right")
+        for row in rows:
+            if (str(row["task"]), str(row["corpus"])) == (task, corpus):
+                table.add_row(*_cells(row))
+        console.print(table)
+    for file in drawn:
+        console.print(f"drawn: {file}", soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    rest = ", ".join(f"{key} {value}" for key, value in row.items() if key not in SHOWN_APART)
+    spread = f"{_shown(row['low'])} to {_shown(row['high'])}" if "low" in row and "high" in row else ""
+    return str(row["metric"]), rest, _shown(row["value"]), spread, _shown(row.get("anchor"))
 
 
 def _shown(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+    """Three figures after the point, or the thousands parted where it is large.
+
+    >>> _shown(0.86012), _shown(12345.6), _shown(3), _shown(None)
+    ('0.860', '12,346', '3', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -380,13 +380,22 @@ def demo(once: bool) -> int | None:
     return _run("streams.demo", once=once)
 
 
-@emberwatch.command()
+@emberwatch.command(
+    epilog="""\b
+Examples:
+  emberwatch bench narratives --data DATA --json figures.json
+  emberwatch bench narratives --data DATA --peers          # others' software beside ours (`make peers` installs it)
+  emberwatch bench sensitivity --data DATA --pictures out  # how small a story is found, and the curve of it
+"""
+)
 @click.argument("name")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of the corpora.")
 @click.option("--json", "json_file", type=NEW_FILE, help="Write the figures to this file as well.")
-def bench(name: str, data: Path, json_file: Path | None) -> int | None:
-    """Measure on real corpora: narratives, claims, end-to-end, throughput (in a checkout)."""
-    return _run("streams.bench_command", name=name, data=data, json_file=json_file)
+@click.option("--pictures", type=NEW_FOLDER, help="Draw what can be drawn (PNG) into this folder.")
+@click.option("--peers", is_flag=True, help="Run other people's software on the same data as well.")
+def bench(name: str, data: Path, json_file: Path | None, pictures: Path | None, peers: bool) -> int | None:
+    """Measure on real corpora (in a checkout); a name that is not known lists those that are, `all` runs each."""
+    return _run("streams.bench_command", name=name, data=data, json_file=json_file, pictures=pictures, peers=peers)
 
 
 @emberwatch.group()
