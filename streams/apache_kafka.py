@@ -1,15 +1,16 @@
-"""A real Apache Kafka on this machine: one node (KRaft), its jars from Maven Central, on Java 17 or later."""
+"""A real Apache Kafka on this machine: one node (KRaft) or several, jars from Maven Central, on Java 17 or later."""
 
 import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,12 @@ from streams.settings import Settings, variable_of
 
 LEAST_JAVA = 17
 READY_WITHIN_S = 60.0
+_COPIES = (
+    "offsets.topic.replication.factor=3",
+    "transaction.state.log.replication.factor=3",
+    "transaction.state.log.min.isr=2",
+)
+"""Of a cluster of three: what groups and transactions have reached survives the loss of a node."""
 _RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "kafka"
 
 
@@ -43,9 +50,70 @@ def missing() -> str | None:
     return None
 
 
+class Node:
+    """One node, broker and controller in one process; it can be stopped and started again on its data.
+
+    Parameters
+    ----------
+    folder : keeps its data and its log.
+    address : `host:port` on loopback, of the broker.
+    number : its id in the cluster.
+    voters : `id@host:port` of every controller of a cluster; empty for a node that is alone.
+    heap_mb : most memory of its heap.
+    """
+
+    def __init__(
+        self, folder: Path, address: str, *, number: int = 1, voters: Sequence[str] = (), heap_mb: int = 512
+    ) -> None:
+        self.address = address
+        self._folder = folder
+        self._heap_mb = heap_mb
+        self._properties = _write_properties(folder, address, number, voters)
+        self._standalone = not voters
+        self._child: Child | None = None
+
+    def format(self, identity: str) -> None:
+        """Give the data folder the identity of its cluster, once."""
+        _format(self._properties, self._folder, identity, standalone=self._standalone)
+
+    def start(self) -> None:
+        """Start it; it may not answer yet."""
+        self._child = Child(
+            _command("kafka.Kafka", str(self._properties), heap_mb=self._heap_mb), log=self._folder / "kafka.log"
+        )
+
+    def wait(self) -> None:
+        """Wait until it answers; raises `EmberwatchError` where it does not."""
+        assert self._child is not None
+        _wait_until_it_answers(self._child, self.address)
+
+    def stop(self) -> None:
+        """End it, in order."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def pause(self) -> None:
+        """Freeze its process: it takes connections and does not answer."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, as a machine that fails does."""
+        self._signal(signal.SIGKILL)
+        self.stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._child is not None
+        self._child.send(number)
+
+
 @contextlib.contextmanager
-def apache_kafka(port: int = 0, *, data: Path | None = None) -> Iterator[str]:
-    """Run one node on loopback while the context lasts; gives its address, `host:port`.
+def one_node(port: int = 0, *, data: Path | None = None) -> Iterator[Node]:
+    """Run one node on loopback while the context lasts.
 
     Parameters
     ----------
@@ -57,16 +125,49 @@ def apache_kafka(port: int = 0, *, data: Path | None = None) -> Iterator[str]:
     if reason := missing():
         raise EmberwatchError(reason)
     with tempfile.TemporaryDirectory(prefix="emberwatch-kafka-") as scratch:
-        folder = data or Path(scratch)
-        address = f"{HOST}:{given_or_free(port)}"
-        properties = _write_properties(folder, address)
-        _format(properties, folder)
-        child = Child(_command("kafka.Kafka", str(properties)), log=folder / "kafka.log")
+        node = Node(data or Path(scratch), f"{HOST}:{given_or_free(port)}")
+        node.format(_new_identity())
         try:
-            _wait_until_it_answers(child, address)
-            yield address
+            node.start()
+            node.wait()
+            yield node
         finally:
-            child.stop()
+            node.stop()
+
+
+@contextlib.contextmanager
+def several_nodes(count: int = 3) -> Iterator[list[Node]]:
+    """Run a cluster on loopback while the context lasts, each node with a copy of every record that asks for it.
+
+    Raises `EmberwatchError` where something is missing or it does not start.
+    """
+    if reason := missing():
+        raise EmberwatchError(reason)
+    voters = [f"{number}@{HOST}:{free_port()}" for number in range(1, count + 1)]
+    with tempfile.TemporaryDirectory(prefix="emberwatch-kafka-") as scratch:
+        nodes = [
+            Node(Path(scratch) / str(number), f"{HOST}:{free_port()}", number=number, voters=voters, heap_mb=256)
+            for number in range(1, count + 1)
+        ]
+        identity = _new_identity()
+        for node in nodes:
+            node.format(identity)
+        try:
+            for node in nodes:
+                node.start()
+            for node in nodes:
+                node.wait()
+            yield nodes
+        finally:
+            for node in nodes:
+                node.stop()
+
+
+@contextlib.contextmanager
+def apache_kafka(port: int = 0, *, data: Path | None = None) -> Iterator[str]:
+    """Run one node as `one_node` does; gives its address, `host:port`."""
+    with one_node(port, data=data) as node:
+        yield node.address
 
 
 def settings_for(settings: Settings, address: str) -> Settings:
@@ -149,38 +250,48 @@ def _java() -> str:
     return java
 
 
-def _command(main_class: str, *arguments: str) -> list[str]:
-    options = ["-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={_RECIPE / 'log4j2.properties'}"]
+def _command(main_class: str, *arguments: str, heap_mb: int = 256) -> list[str]:
+    options = ["-Xms128m", f"-Xmx{heap_mb}m", f"-Dlog4j2.configurationFile={_RECIPE / 'log4j2.properties'}"]
     return [_java(), *options, "-cp", f"{_jars()}/*", main_class, *arguments]
 
 
-def _write_properties(folder: Path, address: str) -> Path:
+def _write_properties(folder: Path, address: str, number: int, voters: Sequence[str]) -> Path:
     """Recipe and addresses in one file; a folder that has one keeps its controller's port, which its data name."""
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     kept = (
         re.search(r"CONTROLLER://[^:]+:(\d+)", properties.read_text(encoding="utf-8")) if properties.exists() else None
     )
-    controller = f"{HOST}:{kept[1] if kept else free_port()}"
+    if voters:
+        controller = next(voter.partition("@")[2] for voter in voters if voter.startswith(f"{number}@"))
+        quorum = [f"controller.quorum.voters={','.join(voters)}", *_COPIES]
+    else:
+        controller = f"{HOST}:{kept[1] if kept else free_port()}"
+        quorum = [f"controller.quorum.bootstrap.servers={controller}"]
     added = [
-        f"controller.quorum.bootstrap.servers={controller}",
+        f"node.id={number}",
+        *quorum,
         f"listeners=PLAINTEXT://{address},CONTROLLER://{controller}",
         f"advertised.listeners=PLAINTEXT://{address},CONTROLLER://{controller}",
         f"log.dirs={folder / 'logs'}",
     ]
-    recipe = (_RECIPE / "server.properties").read_text(encoding="utf-8")
-    properties.write_text(recipe + "\n" + "\n".join(added) + "\n", encoding="utf-8")
+    names = {line.partition("=")[0] for line in added}
+    recipe = (_RECIPE / "server.properties").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in recipe if line.partition("=")[0] not in names]
+    properties.write_text("\n".join([*lines, *added]) + "\n", encoding="utf-8")
     return properties
 
 
-def _format(properties: Path, folder: Path) -> None:
+def _new_identity() -> str:
+    return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def _format(properties: Path, folder: Path, identity: str, *, standalone: bool) -> None:
     """Give the data folder its identity, once."""
     if (folder / "logs" / "meta.properties").exists():
         return
-    identity = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = _command(
-        "kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={identity}", "-c", str(properties)
-    )
+    alone = ["--standalone"] if standalone else []
+    command = _command("kafka.tools.StorageTool", "format", *alone, f"--cluster-id={identity}", "-c", str(properties))
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
         raise EmberwatchError(f"the folder of Apache Kafka was not made: {(done.stdout + done.stderr).strip()[:2000]}")

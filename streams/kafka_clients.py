@@ -102,8 +102,14 @@ class Reader(KafkaConsumer):  # type: ignore[misc]
 
 
 def consumer(settings: Settings, **more: Any) -> Reader:
-    """Consumer without a group: the caller assigns partitions and seeks."""
-    options = {"group_id": None, "enable_auto_commit": False, "auto_offset_reset": "earliest", **more}
+    """Consumer without a group: the caller assigns partitions and seeks. It sees committed records only."""
+    options = {
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        **more,
+    }
     reader: Reader = _connected(settings, lambda common: Reader(**common, **options))
     return reader
 

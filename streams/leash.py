@@ -42,6 +42,12 @@ class Child:
         """What it ended with, or None while it runs."""
         return self._leash.poll()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process itself a signal (on Linux), as a test does that freezes or kills it."""
+        leash = self._leash.pid
+        for process_id in Path(f"/proc/{leash}/task/{leash}/children").read_text(encoding="ascii").split():
+            os.kill(int(process_id), number)
+
     def stop(self) -> None:
         """End it and wait until it has ended."""
         if self._leash.stdin is not None:

@@ -24,7 +24,7 @@ from streams.lag import GroupLag
 from streams.metrics import Metrics
 from streams.models import configuration_of, encoder_space
 from streams.settings import Settings, load_configuration, variable_of
-from streams.shard_owner import Outlets, ShardOwner, show_configuration
+from streams.shard_owner import ShardOwner, show_configuration
 from streams.topics import topic_name
 from streams.worker import Worker
 
@@ -45,12 +45,6 @@ class MonitorWorker:
         self._settings = settings
         self._metrics = metrics
         self._journal = Outlet(self.app, settings, "journal")
-        self._outlets = Outlets(
-            alerts=Outlet(self.app, settings, "alerts"),
-            alert_history=Outlet(self.app, settings, "alert-history"),
-            narratives=Outlet(self.app, settings, "narratives"),
-            narrative_history=Outlet(self.app, settings, "narrative-history"),
-        )
         self._owners: dict[int, ShardOwner] = {}
         self._loading: set[asyncio.Task[None]] = set()
         # Faust holds receivers weakly: the attributes keep these alive.
@@ -120,9 +114,7 @@ class MonitorWorker:
     async def _take_over(self, _app: object, assigned: set[Any], **_: object) -> None:
         await self._give_up(_app, assigned)
         for partition in sorted(assigned):
-            owner = ShardOwner(
-                self._settings, partition.partition, self._outlets, self._metrics, self.worker.watchdog.progressed
-            )
+            owner = ShardOwner(self._settings, partition.partition, self._metrics, self.worker.watchdog.progressed)
             self._owners[partition.partition] = owner
             task = asyncio.create_task(self._load(owner))
             self._loading.add(task)

@@ -20,14 +20,15 @@ from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Narrative, NarrativeChange
 from detectors.state import MonitorState
-from streams.faust_app import Outlet, confirmed
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics
 from streams.published import Published
 from streams.settings import Settings
+from streams.shard_sender import FencedError, ShardSender
+from streams.shard_sender import Output as Record
 from streams.snapshots import Snapshots
 from streams.ticks import Ticks
-from streams.topics import topic_name
+from streams.topics import Name, topic_name
 
 CHUNK_ENTRIES = 256
 """Entries that recovery folds before it publishes what they gave."""
@@ -35,15 +36,6 @@ CHUNK_ENTRIES = 256
 Result = TypeVar("Result")
 
 _log = logging.getLogger("streams.monitor")
-
-
-class Outlets(Struct, frozen=True, kw_only=True):
-    """Where the outputs of the fold go."""
-
-    alerts: Outlet
-    alert_history: Outlet
-    narratives: Outlet
-    narrative_history: Outlet
 
 
 class _Folded(Struct, frozen=True):
@@ -64,18 +56,16 @@ class ShardOwner:
     progressed : called whenever something was done, also while the state is loaded.
     """
 
-    def __init__(
-        self, settings: Settings, shard: int, outlets: Outlets, metrics: Metrics, progressed: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: Settings, shard: int, metrics: Metrics, progressed: Callable[[], None]) -> None:
         self.shard = shard
         self.ticks = Ticks()
         self.is_loaded = asyncio.Event()
         self._settings = settings
-        self._outlets = outlets
         self._metrics = metrics
         self._progressed = progressed
         self._journal = TopicPartition(topic_name(settings, "journal"), shard)
-        self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state)
+        self._sender = ShardSender(settings, shard)
+        self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state, self._sender)
         self._published = Published(settings, {})
         self._state = new_state()
         self._thread = ThreadPoolExecutor(1, f"shard-{shard}")
@@ -88,6 +78,8 @@ class ShardOwner:
         """Read the last snapshot and the journal from there to its end, publishing what is not out yet."""
         started_s = time.monotonic()
         async with self._lock:
+            # First of all: whoever had the shard may write nothing behind what is read here.
+            await self._in_thread(self._sender.take_over)
             loaded = await self._in_thread(self._snapshots.load)
             if loaded is not None:
                 self._state = loaded.state
@@ -145,14 +137,14 @@ class ShardOwner:
         """Publish nothing more: the shard is somebody else's."""
         self._retired = True
         async with self._lock:
+            await self._in_thread(self._sender.close)
             self._thread.shutdown(wait=False)
-            self._snapshots.close()
 
     async def _fold_and_publish(self, items: Sequence[tuple[int, bytes]]) -> None:
         folded = await self._in_thread(lambda: self._fold(items))
         if not folded.entries:
             return
-        await self._publish(folded.outputs)
+        await self._in_thread(lambda: self._publish(folded.outputs))
         self.ticks.folded(self._state.core.time)
         self._show(folded)
         self._progressed()
@@ -163,33 +155,37 @@ class ShardOwner:
         outputs = list(fold(self._state, entries))
         return _Folded(outputs, [entry for _, entry in entries], time.perf_counter() - started_s)
 
-    async def _publish(self, outputs: Sequence[Output]) -> None:
-        """History first: what is on `alerts` is there too."""
+    def _publish(self, outputs: Sequence[Output]) -> None:
+        """Write what is not out yet. History first: what is on `alerts` is there too."""
         narratives = {output.narrative_id: output for output in outputs if isinstance(output, Narrative)}
-        deliveries = [  # the last one of a key holds
-            await _send(self._outlets.narratives, narrative_id, encode_record(narrative))
+        history = [  # the last one of a key holds
+            self._record("narratives", narrative_id, encode_record(narrative))
             for narrative_id, narrative in narratives.items()
         ]
         alerts = [output for output in outputs if isinstance(output, Alert)]
         for output in outputs:
             if isinstance(output, Alert) and not self._published.has_alert("alert-history", output):
-                deliveries.append(await _send(self._outlets.alert_history, output.alert_id, encode_record(output)))
+                history.append(self._record("alert-history", output.alert_id, encode_record(output)))
             elif isinstance(output, NarrativeChange):
                 value = encode_record(output)
                 if not self._published.has_change(value):
-                    deliveries.append(await _send(self._outlets.narrative_history, output.narrative_id, value))
-        self._published.confirmed(await confirmed(deliveries))
+                    history.append(self._record("narrative-history", output.narrative_id, value))
         fresh = [alert for alert in alerts if not self._published.has_alert("alerts", alert)]
-        sent = [await _send(self._outlets.alerts, alert.alert_id, encode_record(alert)) for alert in fresh]
-        self._published.confirmed(await confirmed(sent))
+        last = [self._record("alerts", alert.alert_id, encode_record(alert)) for alert in fresh]
+        self._published.confirmed(self._sender.send(history, last))
         for alert in fresh:
             self._metrics.alert_published(alert)
+
+    def _record(self, name: Name, key: str, value: bytes) -> Record:
+        return Record(topic_name(self._settings, name), key.encode(), value)
 
     async def _take_snapshot(self) -> None:
         """Encode between two batches; what was published so far follows from what the state has folded."""
         try:
             snapshot: Snapshot = await self._in_thread(lambda: encode_state(self._state))
             written = await self._in_thread(lambda: self._snapshots.write(snapshot, dict(self._published.positions)))
+        except FencedError:
+            raise
         except Exception:  # noqa: BLE001  an older snapshot and a longer journal serve as well
             _log.exception("no snapshot of shard %d was written", self.shard)
             self._metrics.snapshots.labels(outcome="failed").inc()
@@ -291,7 +287,3 @@ def _entry(offset: int, value: bytes | None) -> Entry:
         return decode_entry(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return Skip(offset=offset, why=f"not an entry: {error}")
-
-
-async def _send(outlet: Outlet, key: str, value: bytes) -> Any:
-    return await outlet.send(value, key=key.encode())

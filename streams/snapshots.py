@@ -6,21 +6,21 @@ chunk is written once and stays until neither of them names it. Blocking: for a 
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from msgspec import Struct
 
 from detectors.codec import CorruptSnapshotError, Snapshot, read_manifest
-from streams.kafka_clients import consumer, producer, read_partition
+from streams.kafka_clients import consumer, read_partition
 from streams.settings import Settings
+from streams.shard_sender import Output, ShardSender
 from streams.topics import topic_name
 
 CHUNK_PREFIX = b"chunk/"
 MANIFEST_PREFIX = b"manifest/"
-CONFIRMED_WITHIN_S = 60.0
 
 StateT = TypeVar("StateT")
 
@@ -54,14 +54,21 @@ class Snapshots(Generic[StateT]):
     Parameters
     ----------
     decode : manifest and chunks to a state; raises `CorruptSnapshotError`.
+    sender : writes for the shard; closed by whoever made it.
     """
 
-    def __init__(self, settings: Settings, shard: int, decode: Callable[[bytes, Mapping[str, bytes]], StateT]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        shard: int,
+        decode: Callable[[bytes, Mapping[str, bytes]], StateT],
+        sender: ShardSender,
+    ) -> None:
         self._settings = settings
         self._shard = shard
         self._decode = decode
         self._topic = topic_name(settings, "snapshots")
-        self._sender: KafkaProducer | None = None
+        self._sender = sender
         self._sequence = 0
         self._kept: list[frozenset[str]] = []
         """Names in the last two manifests, the newer one last."""
@@ -90,43 +97,33 @@ class Snapshots(Generic[StateT]):
         """Write a snapshot; gives how many chunks were new. Raises `KafkaError` where the broker refuses."""
         names = frozenset(read_manifest(snapshot.manifest).chunk_names())
         new = names - self._sound
-        self._send((CHUNK_PREFIX + name.encode(), snapshot.chunks[name]) for name in sorted(new))
-        self._there |= new
-        self._sound |= new
-        self._sequence += 1
+        sequence = self._sequence + 1
         envelope = Envelope(
-            sequence=self._sequence,
+            sequence=sequence,
             manifest=snapshot.manifest,
             digest=_digest(snapshot.manifest),
             chunks=tuple(sorted(names)),
             published=published,
         )
-        key = MANIFEST_PREFIX + f"{self._shard}/{self._sequence % 2}".encode()
-        self._send([(key, msgspec.json.encode(envelope))])
+        key = MANIFEST_PREFIX + f"{self._shard}/{sequence % 2}".encode()
+        chunks = [self._record(CHUNK_PREFIX + name.encode(), snapshot.chunks[name]) for name in sorted(new)]
+        self._sender.send(chunks, [self._record(key, msgspec.json.encode(envelope))])
+        self._there |= new
+        self._sound |= new
+        self._sequence = sequence
         self._kept = [*self._kept[-1:], names]
         self._forget()
         return len(new)
 
-    def close(self) -> None:
-        """Close the connection."""
-        if self._sender is not None:
-            self._sender.close(timeout=10.0)
-
     def _forget(self) -> None:
         """Delete the chunks that neither of the two last manifests names."""
         stale = self._there.difference(*self._kept)
-        self._send((CHUNK_PREFIX + name.encode(), None) for name in sorted(stale))
+        self._sender.send([self._record(CHUNK_PREFIX + name.encode(), None) for name in sorted(stale)])
         self._there -= stale
         self._sound -= stale
 
-    def _send(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        if self._sender is None:
-            self._sender = producer(self._settings)
-        deliveries = [
-            self._sender.send(self._topic, key=key, value=value, partition=self._shard) for key, value in records
-        ]
-        for delivery in deliveries:
-            delivery.get(timeout=CONFIRMED_WITHIN_S)
+    def _record(self, key: bytes, value: bytes | None) -> Output:
+        return Output(self._topic, key, value, partition=self._shard)
 
     def _read(self) -> tuple[dict[str, bytes], list[Envelope]]:
         """Chunks by name, and manifests by age; the last record of a key holds."""

@@ -10,6 +10,7 @@ from detectors.scoring import Scorer
 from streams import topics
 from streams.kafka_clients import producer, read_to_end
 from streams.models import load_weights
+from streams.shard_sender import ShardSender
 from streams.snapshots import CHUNK_PREFIX, MANIFEST_PREFIX, Envelope, Snapshots
 from streams.topics import topic_name
 
@@ -44,7 +45,7 @@ def made(broker):
 
 
 def _snapshots(settings, shard=0):
-    return Snapshots(settings, shard, decode_state)
+    return Snapshots(settings, shard, decode_state, ShardSender(settings, shard))
 
 
 def _folded(state, upto):
