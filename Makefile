@@ -65,6 +65,9 @@ bench: install ## one benchmark: make bench NAME=narratives DATA=folder
 peers: install ## what `bench narratives --peers` compares with (river, fast_hdbscan), beside the rest in .venv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-verify-hashes --constraint requirements.lock --editable '.[peers]'
 
+faults: kafka-install ## break the pipeline on Apache Kafka, and count what is lost (LONG=1, JSON=file, ONLY="kills zombie")
+	$(BIN)/python tests/faults/run.py $(ONLY) $(if $(LONG),--long) $(if $(JSON),--json $(JSON))
+
 kafka-install: install ## fetch Apache Kafka's jars (Maven, Java 17 or later) into the cache folder
 	$(BIN)/emberwatch kafka install
 

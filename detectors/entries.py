@@ -138,7 +138,10 @@ class LookAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="loo
 
 
 class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):
-    """The entry at `offset` crashed the monitor three times and is left out, by every reader alike."""
+    """The entry at `offset` crashed the monitor three times and is left out, by every reader alike.
+
+    Readers put it in the place of that entry, too (`detectors.skipped`).
+    """
 
     offset: int
     why: str

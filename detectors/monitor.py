@@ -161,7 +161,9 @@ class _Batch:
                 self._core.configuration = entry.configuration
                 self._search = None
             case Skip():
-                self._state.leave_out("skipped_entry")
+                # In the place of what is left out it counts; where it was announced it says nothing more.
+                if entry.offset == self._core.next_offset:
+                    self._state.leave_out("skipped_entry")
 
     def _is_new(self, origin: Origin) -> bool:
         new = self._core.seen.setdefault(partition_name(origin), SeenOffsets()).is_new(origin.offset)

@@ -1,8 +1,8 @@
-"""Records that bring a scorer down, found across restarts.
+"""Records that bring a worker down, found across restarts.
 
-Before a batch is scored, its origins are noted in a small file of this process; afterwards they are struck out. A
-process that finds such a file of a dead one knows what was being scored when it died. Those records are then scored
-one by one, and one that has been there at three deaths is not scored again.
+Before a batch is scored, or folded, its origins are noted in a small file of this process; afterwards they are struck
+out. A process that finds such a file of a dead one knows what was in hand when it died. Those records are then taken
+one by one, and one that has been there at three deaths is not tried again.
 
 The notes survive the death of a process, not of a machine: they are written, not synced.
 """
@@ -18,7 +18,7 @@ from msgspec import Struct
 from detectors.entries import Origin
 
 MOST_ATTEMPTS = 3
-"""A record that failed so often becomes a dead letter."""
+"""A record that failed so often becomes a dead letter, an entry is left out."""
 
 
 class _Notes(Struct):
@@ -27,7 +27,7 @@ class _Notes(Struct):
 
 
 class Attempts:
-    """Notes of what is being scored, and of what was when a process died.
+    """Notes of what is in hand, and of what was when a process died.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ class Attempts:
         self._write([])
 
     def deaths(self, origin: Origin) -> int:
-        """How many processes died while this record was being scored."""
+        """How many processes died with this record in hand."""
         return self._deaths.get(origin, 0)
 
     def begin(self, origins: Sequence[Origin]) -> None:
-        """Note what is scored now."""
+        """Note what is in hand now."""
         self._write(origins)
 
     def done(self, origins: Sequence[Origin]) -> None:
-        """Strike it out: it was scored, or given up."""
+        """Strike it out: it is done, or given up."""
         for origin in origins:
             self._deaths.pop(origin, None)
         self._write([])

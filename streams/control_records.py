@@ -6,7 +6,7 @@ posts. A journal begins with a configuration: `open_journal` sees to it before a
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from kafka import TopicPartition
@@ -30,6 +30,8 @@ from streams.settings import Settings, variable_of
 from streams.topics import Name, topic_name
 
 CONTROL_TOPICS: tuple[Name, ...] = ("configuration", "claims", "feedback", "crisis", "deletions")
+
+CONFIRMED_WITHIN_S = 30.0
 
 NO_VALUE = "a record without a value (only a claim can be withdrawn)"
 
@@ -101,18 +103,25 @@ def open_journal(settings: Settings, space: str, *, within_s: float = 60.0, turn
     configuration, origin = found
     empty = [shard for shard, end in _journal_ends(settings).items() if end == 0]
     if empty:
-        _begin(settings, empty, ConfigurationEntry(origin=origin, configuration=configuration))
+        entry = ConfigurationEntry(origin=origin, configuration=configuration)
+        append_to_journal(settings, {shard: [entry] for shard in empty})
+        _log.info("the journal begins with the configuration")
     return configuration
 
 
-def _begin(settings: Settings, shards: list[int], entry: ConfigurationEntry) -> None:
+def append_to_journal(settings: Settings, entries: Mapping[int, Sequence[Entry]]) -> None:
+    """Append entries to the journals of shards; returns when the broker has confirmed them. Blocking."""
     sender = producer(settings)
     try:
-        for shard in shards:
-            sender.send(topic_name(settings, "journal"), value=encode_entry(entry), partition=shard).get(timeout=30.0)
+        deliveries = [
+            sender.send(topic_name(settings, "journal"), value=encode_entry(entry), partition=shard)
+            for shard, some in entries.items()
+            for entry in some
+        ]
+        for delivery in deliveries:
+            delivery.get(timeout=CONFIRMED_WITHIN_S)
     finally:
         sender.close(timeout=10.0)
-    _log.info("the journal begins with the configuration")
 
 
 def _journal_ends(settings: Settings) -> dict[int, int]:

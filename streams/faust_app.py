@@ -60,6 +60,8 @@ def build_app(settings: Settings, stage: Stage) -> faust.App:
         broker_session_timeout=session_timeout_s,
         broker_rebalance_timeout=EMBEDDED_GROUP_TIMEOUT_S if settings.embedded else REBALANCE_TIMEOUT_S,
         broker_heartbeat_interval=session_timeout_s / 5,
+        # A member that is known by name and comes back within the session has its partitions again, at once.
+        consumer_group_instance_id=f"{stage}-{settings.instance}" if settings.instance else None,
         stream_buffer_maxsize=1024,
         # A batch in hand is finished before its partition goes to another worker.
         stream_wait_empty=True,

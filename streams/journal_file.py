@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from detectors.codec import decode_entry
 from detectors.entries import Entry
+from detectors.skipped import announced
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines, write_lines
 from streams.kafka_clients import LARGEST_RECORD_BYTES, read_to_end
 from streams.settings import Settings
 from streams.topics import topic_name
+
+SKIP_TAG = b'"skip"'
+"""In the bytes of every entry that says that another one is left out."""
 
 
 class _Line(Struct, forbid_unknown_fields=True):
@@ -39,8 +43,23 @@ def export(settings: Settings, *, out: Path) -> int:
 
 
 def read_journal(file: Path) -> Iterator[tuple[int, int, Entry]]:
-    """Give shard, offset and entry of each line; raises `EmberwatchError` naming the line that is none."""
+    """Give shard, offset and entry of each line; raises `EmberwatchError` naming the line that is none.
+
+    Entries that are to be left out are replaced by the `Skip` that says so, which may come much later: the file is
+    read twice.
+    """
+    skips: dict[int, list[tuple[int, Entry]]] = {}
+    for shard, offset, entry in _entries(file, containing=SKIP_TAG):
+        skips.setdefault(shard, []).append((offset, entry))
+    left_out = {shard: announced(items) for shard, items in skips.items()}
+    for shard, offset, entry in _entries(file):
+        yield shard, offset, left_out.get(shard, {}).get(offset, entry)
+
+
+def _entries(file: Path, *, containing: bytes = b"") -> Iterator[tuple[int, int, Entry]]:
     for line in read_lines(file, most_bytes=LARGEST_RECORD_BYTES):
+        if containing not in line.value:
+            continue
         try:
             read = msgspec.json.decode(line.value, type=_Line)
             yield read.shard, read.offset, decode_entry(bytes(read.entry))

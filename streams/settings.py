@@ -128,6 +128,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a reader of the console must show; needed when it listens beyond this machine."""
     console_url: str = "http://127.0.0.1:8080"
     """Base of the links to the console in alerts."""
+    instance: str | None = None
+    """Name of this worker that it keeps over restarts, another for each: its partitions then wait for it (10 s)."""
     snapshot_every_s: Annotated[float, Meta(gt=0.0)] = 60.0
     """Seconds between two snapshots of a shard."""
     data_dir: Path = Path(".emberwatch")
@@ -267,10 +269,9 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{variable_of('broker')}: expected host:port, several with commas")
     if not re.fullmatch(r"https?://\S+", settings.console_url):
         raise SettingsError(f"{variable_of('console_url')}: expected a link that starts with http:// or https://")
-    if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", settings.topic_prefix):
-        raise SettingsError(
-            f"{variable_of('topic_prefix')}: expected at most 100 letters, digits, dots, dashes, underscores"
-        )
+    for name in ("topic_prefix", "instance"):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", getattr(settings, name) or ""):
+            raise SettingsError(f"{variable_of(name)}: expected at most 100 letters, digits, dots, dashes, underscores")
     if settings.security_protocol.startswith("SASL"):
         for name in ("sasl_mechanism", "sasl_username", "sasl_password"):
             if getattr(settings, name) is None:

@@ -14,12 +14,16 @@ from kafka import TopicPartition
 from msgspec import Struct
 
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
-from detectors.entries import ConfigurationEntry, Entry, Skip
+from detectors.entries import ConfigurationEntry, Entry, Origin, Skip
 from detectors.event_time import EventTime
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Narrative, NarrativeChange
+from detectors.skipped import announced, leave_out
 from detectors.state import MonitorState
+from streams.attempts import MOST_ATTEMPTS, Attempts
+from streams.control_records import append_to_journal
+from streams.journal_file import SKIP_TAG
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics
 from streams.published import Published
@@ -68,6 +72,9 @@ class ShardOwner:
         self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state, self._sender)
         self._published = Published(settings, {})
         self._state = new_state()
+        self._attempts = Attempts(settings.data_dir / "folding")
+        self._skips: dict[int, Skip] = {}
+        """Entries that are not folded, by offset: announced further on in the journal."""
         self._thread = ThreadPoolExecutor(1, f"shard-{shard}")
         self._lock = asyncio.Lock()
         self._retired = False
@@ -151,9 +158,34 @@ class ShardOwner:
 
     def _fold(self, items: Sequence[tuple[int, bytes]]) -> _Folded:
         entries = [(offset, _entry(offset, value)) for offset, value in items if offset >= self._state.next_offset]
+        entries = list(leave_out(entries, self._skips))
         started_s = time.perf_counter()
-        outputs = list(fold(self._state, entries))
+        origins = [self._origin(offset) for offset, _ in entries]
+        if any(map(self._attempts.deaths, origins)):
+            outputs = [output for item in entries for output in self._fold_alone(item)]
+        else:
+            # What escapes from here ends the process: the notes tell the next one what was in hand.
+            self._attempts.begin(origins)
+            outputs = list(fold(self._state, entries))
+            self._attempts.done(origins)
         return _Folded(outputs, [entry for _, entry in entries], time.perf_counter() - started_s)
+
+    def _fold_alone(self, item: tuple[int, Entry]) -> list[Output]:
+        """Fold one of several entries one of which brought a process down, or leave it out for good."""
+        offset, entry = item
+        origin = self._origin(offset)
+        if self._attempts.deaths(origin) >= MOST_ATTEMPTS:
+            entry = Skip(offset=offset, why=f"the monitor died of it {MOST_ATTEMPTS} times")
+            _log.error("shard %d: the entry at offset %d is left out: %s", self.shard, offset, entry.why)
+            append_to_journal(self._settings, {self.shard: [entry]})
+            self._skips[offset] = entry
+        self._attempts.begin([origin])
+        outputs = list(fold(self._state, [(offset, entry)]))
+        self._attempts.done([origin])
+        return outputs
+
+    def _origin(self, offset: int) -> Origin:
+        return Origin(self._journal.topic, self.shard, offset)
 
     def _publish(self, outputs: Sequence[Output]) -> None:
         """Write what is not out yet. History first: what is on `alerts` is there too."""
@@ -208,6 +240,7 @@ class ShardOwner:
             self._state.core.next_offset = chunks.begins_at
             chunks.start = chunks.begins_at
             self._metrics.cold_start.set(1)
+        self._skips |= chunks.skips()
         return chunks
 
     def _show_open_alerts(self) -> None:
@@ -275,6 +308,12 @@ class _JournalChunks:
         if not chunk:
             raise StopIteration
         return chunk
+
+    def skips(self) -> dict[int, Skip]:
+        """Look ahead for what is to be left out."""
+        rows = read_partition(self._reader, self._journal, self.end, start=self.start)
+        said = [(row.offset, _entry(row.offset, row.value)) for row in rows if SKIP_TAG in (row.value or b"")]
+        return announced(said)
 
     def close(self) -> None:
         """Close the connection."""

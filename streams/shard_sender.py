@@ -53,7 +53,11 @@ class ShardSender:
         if _has_transactions(self._settings):
             self._fenced = True
             name = f"{self._settings.topic_prefix}emberwatch-shard-{self._shard}"
-            self._producer = producer(self._settings, transactional_id=name, linger_ms=0)
+            # One request at a time: after a refused batch, one in flight behind it would be out of order, and the
+            # transaction could not be given up.
+            self._producer = producer(
+                self._settings, transactional_id=name, linger_ms=0, max_in_flight_requests_per_connection=1
+            )
             self._producer.init_transactions()
         else:
             _log.warning("this broker has no transactions: a worker that lost its shard without knowing is still heard")
