@@ -269,9 +269,7 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{variable_of('broker')}: expected host:port, several with commas")
     if not re.fullmatch(r"https?://\S+", settings.console_url):
         raise SettingsError(f"{variable_of('console_url')}: expected a link that starts with http:// or https://")
-    for name in ("topic_prefix", "instance"):
-        if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", getattr(settings, name) or ""):
-            raise SettingsError(f"{variable_of(name)}: expected at most 100 letters, digits, dots, dashes, underscores")
+    _check_names(settings)
     if settings.security_protocol.startswith("SASL"):
         for name in ("sasl_mechanism", "sasl_username", "sasl_password"):
             if getattr(settings, name) is None:
@@ -282,6 +280,13 @@ def _check_together(settings: Settings) -> None:
         path: Path | None = getattr(settings, name)
         if path is not None and not path.is_file():
             raise SettingsError(f"{variable_of(name)}: no file {path}")
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse what Kafka would refuse in the name of a topic or of a member of a group."""
+    for name in ("topic_prefix", "instance"):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", getattr(settings, name) or ""):
+            raise SettingsError(f"{variable_of(name)}: expected at most 100 letters, digits, dots, dashes, underscores")
 
 
 def _as_variable(value: object) -> str:

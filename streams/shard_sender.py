@@ -6,7 +6,9 @@ committed records see nothing of them. The embedded broker has no transactions: 
 without them, and nobody is shut out. Blocking: for the one thread that has the shard.
 """
 
+import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from streams.kafka_clients import admin_client, producer
 from streams.settings import Settings
 
 CONFIRMED_WITHIN_S = 120.0
+GIVEN_UP_WITHIN_S = 20.0
 
 _log = logging.getLogger("streams.monitor")
 
@@ -53,11 +56,7 @@ class ShardSender:
         if _has_transactions(self._settings):
             self._fenced = True
             name = f"{self._settings.topic_prefix}emberwatch-shard-{self._shard}"
-            # One request at a time: after a refused batch, one in flight behind it would be out of order, and the
-            # transaction could not be given up.
-            self._producer = producer(
-                self._settings, transactional_id=name, linger_ms=0, max_in_flight_requests_per_connection=1
-            )
+            self._producer = producer(self._settings, transactional_id=name, linger_ms=0)
             self._producer.init_transactions()
         else:
             _log.warning("this broker has no transactions: a worker that lost its shard without knowing is still heard")
@@ -91,10 +90,28 @@ class ShardSender:
             written = [delivery.get(timeout=CONFIRMED_WITHIN_S) for delivery in deliveries]
         except KafkaError as error:
             if not isinstance(error, ProducerFencedError | InvalidProducerEpochError):
-                self._producer.abort_transaction()
+                self._give_up(self._producer)
             raise
         self._producer.commit_transaction()
         return written
+
+    @staticmethod
+    def _give_up(producer: KafkaProducer) -> None:
+        """Abort the transaction; where batches failed out of order, the client is first given a new epoch by itself."""
+        deadline_s = time.monotonic() + GIVEN_UP_WITHIN_S
+        while True:
+            try:
+                producer.abort_transaction()
+            except ProducerFencedError:
+                raise
+            except KafkaError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.1)
+                with contextlib.suppress(KafkaError):
+                    producer.begin_transaction()
+            else:
+                return
 
     def _one_after_the_other(self, groups: Sequence[Sequence[Output]]) -> list[Any]:
         written = []
