@@ -6,7 +6,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 # Extras that `make install` brings and the lock file holds; `peers` is left out: it is heavy and only for comparison.
-EXTRAS := train,plots,bench,dev
+EXTRAS := fast,train,plots,bench,dev
 comma := ,
 BIN := $(VENV)/bin
 

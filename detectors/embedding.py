@@ -116,18 +116,16 @@ class TextCache(Generic[_Value]):
             self._values.popitem(last=False)
 
 
-def embed(encoder: Encoder, texts: Sequence[str], *, micro_batch: int = MICRO_BATCH) -> NDArray[np.float32]:
-    """Vectors in the order of the texts, shape (n, d): each distinct text once, texts of like length together.
+def embed(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors in the order of the texts, shape (n, d): each distinct text once, in an order of their own.
 
     >>> embed(HashEncoder(), ["b", "a", "b"]).shape
     (3, 64)
     """
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
-    rows = np.zeros((len(distinct), encoder.dimensions), np.float32)
-    for start in range(0, len(distinct), micro_batch):
-        rows[start : start + micro_batch] = encoder.encode(distinct[start : start + micro_batch])
     place = {text: i for i, text in enumerate(distinct)}
-    return rows[[place[text] for text in texts]]
+    rows: NDArray[np.float32] = encoder.encode(distinct)[[place[text] for text in texts]]
+    return rows
 
 
 def _key(text: str) -> bytes:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from msgspec import Struct
 
 from detectors import lexical, vectors
-from detectors.embedding import MICRO_BATCH, Encoder, TextCache, embed
+from detectors.embedding import Encoder, TextCache, embed
 from detectors.entries import ClaimEntry, Indicator, Origin, ScoredPost, Vector
 from detectors.hedging import hedges
 from detectors.incitement import IncitementHead, IncitementWeights, indicators
@@ -56,7 +56,6 @@ class Scorer:
     Parameters
     ----------
     timed : receives the name of each stage of `STAGES` as it runs.
-    micro_batch : texts that the encoder sees at once.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class Scorer:
         *,
         cache_texts: int,
         timed: Timed = nullcontext,
-        micro_batch: int = MICRO_BATCH,
     ) -> None:
         self.space = space_of(encoder.space)
         """Name of the embedding space of all vectors that this scorer makes."""
@@ -74,7 +72,6 @@ class Scorer:
         self._head = IncitementHead(weights.incitement, encoder.space)
         self._lexical = LexicalChannel()
         self._timed = timed
-        self._micro_batch = micro_batch
         self.cache: TextCache[TextScores] = TextCache(cache_texts)
         """Its `hits` and `misses` say how much was repeated."""
 
@@ -122,7 +119,7 @@ class Scorer:
             return []
         texts = [text for text, _ in items]
         with self._timed("embed"):
-            dense = embed(self._encoder, texts, micro_batch=self._micro_batch)
+            dense = embed(self._encoder, texts)
         with self._timed("lexical"):
             words = self._lexical.vectors(texts, [language for _, language in items])
         with self._timed("heads"):

