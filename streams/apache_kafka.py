@@ -10,15 +10,17 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from streams.embedded_broker import HOST, free_port, given_or_free, wait_for_interrupt, wait_until_it_listens
 from streams.errors import EmberwatchError
 from streams.leash import Child
-from streams.settings import Settings, variable_of
+from streams.settings import Secret, Settings, variable_of
 
 LEAST_JAVA = 17
 READY_WITHIN_S = 60.0
@@ -29,6 +31,17 @@ _COPIES = (
 )
 """Of a cluster of three: what groups and transactions have reached survives the loss of a node."""
 _RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "kafka"
+
+
+class Walls(Struct, frozen=True, kw_only=True):
+    """What makes a node speak to those it knows alone."""
+
+    properties: str
+    """Settings of the node beside those of the recipe, one a line."""
+    users: Mapping[str, Secret]
+    """Who can log in with SCRAM-SHA-512 from the start; written when its folder is formatted."""
+    connection: Mapping[str, Any]
+    """How a client of ours asks whether it answers (`kafka_clients.connection_options`)."""
 
 
 def cache_folder() -> Path:
@@ -60,21 +73,36 @@ class Node:
     number : its id in the cluster.
     voters : `id@host:port` of every controller of a cluster; empty for a node that is alone.
     heap_mb : most memory of its heap.
+    walls : without any, whoever reaches the port may do everything.
+    more : settings of the node beside those of the recipe, one a line.
     """
 
     def __init__(
-        self, folder: Path, address: str, *, number: int = 1, voters: Sequence[str] = (), heap_mb: int = 512
+        self,
+        folder: Path,
+        address: str,
+        *,
+        number: int = 1,
+        voters: Sequence[str] = (),
+        heap_mb: int = 512,
+        walls: Walls | None = None,
+        more: str = "",
     ) -> None:
         self.address = address
         self._folder = folder
         self._heap_mb = heap_mb
-        self._properties = _write_properties(folder, address, number, voters)
+        self._walls = walls
+        extra = [*(walls.properties.splitlines() if walls else ()), *more.splitlines()]
+        self._properties = _write_properties(
+            folder, address, number, voters, listener="SASL_SSL" if walls else "PLAINTEXT", extra=extra
+        )
         self._standalone = not voters
         self._child: Child | None = None
 
     def format(self, identity: str) -> None:
         """Give the data folder the identity of its cluster, once."""
-        _format(self._properties, self._folder, identity, standalone=self._standalone)
+        users = self._walls.users if self._walls else {}
+        _format(self._properties, self._folder, identity, standalone=self._standalone, users=users)
 
     def start(self) -> None:
         """Start it; it may not answer yet."""
@@ -85,7 +113,7 @@ class Node:
     def wait(self) -> None:
         """Wait until it answers; raises `EmberwatchError` where it does not."""
         assert self._child is not None
-        _wait_until_it_answers(self._child, self.address)
+        _wait_until_it_answers(self._child, self.address, self._walls.connection if self._walls else {})
 
     def stop(self) -> None:
         """End it, in order."""
@@ -112,20 +140,21 @@ class Node:
 
 
 @contextlib.contextmanager
-def one_node(port: int = 0, *, data: Path | None = None) -> Iterator[Node]:
+def one_node(port: int = 0, *, data: Path | None = None, walls: Walls | None = None, more: str = "") -> Iterator[Node]:
     """Run one node on loopback while the context lasts.
 
     Parameters
     ----------
     port : 0 takes a free one.
     data : folder that keeps its data; without one they are gone at the end.
+    walls, more : as `Node` has them.
 
     Raises `EmberwatchError` where something is missing or it does not start.
     """
     if reason := missing():
         raise EmberwatchError(reason)
     with tempfile.TemporaryDirectory(prefix="emberwatch-kafka-") as scratch:
-        node = Node(data or Path(scratch), f"{HOST}:{given_or_free(port)}")
+        node = Node(data or Path(scratch), f"{HOST}:{given_or_free(port)}", walls=walls, more=more)
         node.format(_new_identity())
         try:
             node.start()
@@ -164,9 +193,11 @@ def several_nodes(count: int = 3) -> Iterator[list[Node]]:
 
 
 @contextlib.contextmanager
-def apache_kafka(port: int = 0, *, data: Path | None = None) -> Iterator[str]:
+def apache_kafka(
+    port: int = 0, *, data: Path | None = None, walls: Walls | None = None, more: str = ""
+) -> Iterator[str]:
     """Run one node as `one_node` does; gives its address, `host:port`."""
-    with one_node(port, data=data) as node:
+    with one_node(port, data=data, walls=walls, more=more) as node:
         yield node.address
 
 
@@ -255,7 +286,9 @@ def _command(main_class: str, *arguments: str, heap_mb: int = 256) -> list[str]:
     return [_java(), *options, "-cp", f"{_jars()}/*", main_class, *arguments]
 
 
-def _write_properties(folder: Path, address: str, number: int, voters: Sequence[str]) -> Path:
+def _write_properties(
+    folder: Path, address: str, number: int, voters: Sequence[str], *, listener: str, extra: Sequence[str]
+) -> Path:
     """Recipe and addresses in one file; a folder that has one keeps its controller's port, which its data name."""
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
@@ -271,13 +304,16 @@ def _write_properties(folder: Path, address: str, number: int, voters: Sequence[
     added = [
         f"node.id={number}",
         *quorum,
-        f"listeners=PLAINTEXT://{address},CONTROLLER://{controller}",
-        f"advertised.listeners=PLAINTEXT://{address},CONTROLLER://{controller}",
+        f"listeners={listener}://{address},CONTROLLER://{controller}",
+        f"advertised.listeners={listener}://{address},CONTROLLER://{controller}",
+        f"inter.broker.listener.name={listener}",
         f"log.dirs={folder / 'logs'}",
+        *extra,
     ]
     names = {line.partition("=")[0] for line in added}
     recipe = (_RECIPE / "server.properties").read_text(encoding="utf-8").splitlines()
     lines = [line for line in recipe if line.partition("=")[0] not in names]
+    properties.touch(mode=0o600)
     properties.write_text("\n".join([*lines, *added]) + "\n", encoding="utf-8")
     return properties
 
@@ -286,18 +322,20 @@ def _new_identity() -> str:
     return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 
-def _format(properties: Path, folder: Path, identity: str, *, standalone: bool) -> None:
+def _format(properties: Path, folder: Path, identity: str, *, standalone: bool, users: Mapping[str, Secret]) -> None:
     """Give the data folder its identity, once."""
     if (folder / "logs" / "meta.properties").exists():
         return
     alone = ["--standalone"] if standalone else []
     command = _command("kafka.tools.StorageTool", "format", *alone, f"--cluster-id={identity}", "-c", str(properties))
+    for name, password in users.items():
+        command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password.reveal()}]"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
         raise EmberwatchError(f"the folder of Apache Kafka was not made: {(done.stdout + done.stderr).strip()[:2000]}")
 
 
-def _wait_until_it_answers(child: Child, address: str) -> None:
+def _wait_until_it_answers(child: Child, address: str, connection: Mapping[str, Any]) -> None:
     """A node listens before it has joined itself: wait until it knows of a broker."""
     from kafka.admin import KafkaAdminClient
     from kafka.errors import KafkaError
@@ -306,7 +344,7 @@ def _wait_until_it_answers(child: Child, address: str) -> None:
     deadline_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline_s and child.exit_status is None:
         with contextlib.suppress(KafkaError):
-            admin = KafkaAdminClient(bootstrap_servers=address)
+            admin = KafkaAdminClient(**{**connection, "bootstrap_servers": address})
             try:
                 if admin.describe_cluster()["brokers"]:
                     return

@@ -22,6 +22,10 @@ NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 FEEDBACK_WORDS = ("acknowledge", "confirm", "dismiss", "snooze", "mute", "escalate", "resolve", "link_claim", "merge")
+AUDITED = (
+    *("view", "reveal", "export", "why", "feedback", "deletion", "erasure", "configuration", "claims", "crisis"),
+    *("login", "login_refused"),
+)
 OUTCOME_WORDS = ("note", "removed", "labelled", "no_breach", "other")
 
 
@@ -303,6 +307,50 @@ def feedback(alert_id: str, word: str, by: str | None, note: str | None) -> int 
 
 
 @emberwatch.group()
+def forget() -> None:
+    """Deletions and erasures: what the monitor must forget."""
+
+
+@forget.command(name="post")
+@click.argument("post_id")
+@click.option("--by", help="Who asks for it (else the name of the user).")
+def forget_post(post_id: str, by: str | None) -> int | None:
+    """Forget one post."""
+    return _run("streams.forget", "run_post", post_id=post_id, by=by)
+
+
+@forget.command(name="author")
+@click.argument("author")
+@click.option("--platform", help="AUTHOR is a name on this platform, and is hashed under every living salt.")
+@click.option("--by", help="Who asks for it (else the name of the user).")
+def forget_author(author: str, platform: str | None, by: str | None) -> int | None:
+    """Forget everything of an author (a name with --platform, else an id as it stands in the records)."""
+    return _run("streams.forget", "run_author", author=author, platform=platform, by=by)
+
+
+@emberwatch.group()
+def retention() -> None:
+    """What is kept for how long."""
+
+
+@retention.command(name="prove")
+@click.option("--json", "as_json", is_flag=True, help="One topic a line, as JSON.")
+def retention_prove(as_json: bool) -> int | None:
+    """Show what each topic still holds and what is gone; exit 1 if anything is there that should not be."""
+    return _run("streams.retention", as_json=as_json)
+
+
+@emberwatch.command()
+@click.option("--what", type=click.Choice(AUDITED), help="Only entries of this kind.")
+@click.option("--by", help="Only those of one person.")
+@click.option("--about", help="Only those about one narrative, alert or post.")
+@click.option("--json", "as_json", is_flag=True, help="One entry a line, as JSON.")
+def audit(what: str | None, by: str | None, about: str | None, as_json: bool) -> int | None:
+    """Show who saw texts and who decided what."""
+    return _run("streams.audit", what=what, by=by, about=about, as_json=as_json)
+
+
+@emberwatch.group()
 def topics() -> None:
     """The Kafka topics: make them, compare them with what they should be."""
 
@@ -424,9 +472,37 @@ def kafka_install() -> int | None:
 @kafka.command(name="start")
 @click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="0 takes a free one.")
 @click.option("--fresh", is_flag=True, help="Forget what an earlier run has kept.")
-def kafka_start(port: int, fresh: bool) -> int | None:
-    """Run one node in the foreground until Ctrl-C. What it holds is kept for the next start."""
+@click.option(
+    "--secure", type=NEW_FOLDER, help="With TLS, users and access rules; the (new) folder gets each role's variables."
+)
+def kafka_start(port: int, fresh: bool, secure: Path | None) -> int | None:
+    """Run one node in the foreground until Ctrl-C. What it holds is kept for the next start, unless it is secure."""
+    if secure is not None:
+        return _run("streams.secure_kafka", "run_start", port=port, folder=secure)
     return _run("streams.apache_kafka", "run_start", port=port, fresh=fresh)
+
+
+@emberwatch.group()
+def acls() -> None:
+    """Access rules on the broker: one user a role, each with the least that it needs."""
+
+
+@acls.command(name="print")
+def acls_print() -> int | None:
+    """Print them as commands for kafka-acls.sh."""
+    return _run("streams.acls", "run_print")
+
+
+@acls.command(name="apply")
+def acls_apply() -> int | None:
+    """Make them; those that are there stay."""
+    return _run("streams.acls", "run_apply")
+
+
+@acls.command(name="verify")
+def acls_verify() -> int | None:
+    """Compare the broker's rules with the table; exit 1 if any is missing or too many."""
+    return _run("streams.acls", "run_verify")
 
 
 @emberwatch.command()

@@ -32,6 +32,7 @@ Name = Literal[
     "narrative-history",
     "looks",
     "dead-letters",
+    "audit",
 ]
 
 IGNORED_BY_EMBEDDED = ("message.timestamp.type", "retention.ms", "segment.ms", "max.compaction.lag.ms")
@@ -146,6 +147,12 @@ TOPICS: tuple[Topic, ...] = (
         holds_text=True,
         largest_record_bytes=2 * 1024 * 1024,
     ),
+    Topic(
+        name="audit",
+        holds="who saw texts and who decided what, when and from where; no texts",
+        key="what it is about",
+        retention_s=365 * DAY_S,
+    ),
 )
 
 BY_NAME: dict[Name, Topic] = {topic.name: topic for topic in TOPICS}
@@ -199,20 +206,17 @@ def create(settings: Settings) -> list[Finding]:
         missing = {topic_name(settings, topic.name): topic for topic in TOPICS}
         missing = {name: topic for name, topic in missing.items() if name not in there}
         wanted = {name: _creation(settings, topic) for name, topic in missing.items()}
-        made_topics = (
-            admin.create_topics(wanted, raise_errors=False, wait_for_metadata=True)["topics"] if wanted else []
-        )
+        made_topics = admin.create_topics(wanted, raise_errors=False)["topics"] if wanted else []
+        for made in made_topics:
+            code = made["error_code"]
+            if code not in {0, 36}:  # 36: another process has made it meanwhile
+                words = f"{for_code(code).__name__}: {made['error_message'] or ''}"
+                raise EmberwatchError(f"topic {made['name']} was not made: {words}")
+        admin.wait_for_topics(list(missing))
     finally:
         admin.close()
-    findings = []
-    for made in made_topics:
-        name, code = made["name"], made["error_code"]
-        if code not in {0, 36}:  # 36: another process has made it meanwhile
-            raise EmberwatchError(
-                f"topic {name} was not made: {for_code(code).__name__}: {made['error_message'] or ''}"
-            )
-        findings.append(Finding(name, "made", f"{partition_count(settings, missing[name])} partition(s)"))
-    return findings
+    names = [made["name"] for made in made_topics]
+    return [Finding(name, "made", f"{partition_count(settings, missing[name])} partition(s)") for name in names]
 
 
 def verify(settings: Settings) -> list[Finding]:

@@ -34,7 +34,7 @@ class Workers:
     """Score and monitor workers of one test; all of them end with it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, settings: Settings, stage: str) -> subprocess.Popen[bytes]:
