@@ -117,6 +117,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TOML file with policy and parameters; without it the defaults."""
     hash_salt: Secret | None = None
     """Key under which author names are hashed."""
+    hash_salts_before: Secret | None = None
+    """Keys it replaced, `YYYY-MM-DD:KEY` with the day of each, several with spaces; destroyed after 30 days."""
     metrics_host: str = "127.0.0.1"
     """Address on which `/metrics` and `/healthz` listen."""
     metrics_port: Port | None = None
