@@ -18,6 +18,7 @@ from typing import Literal
 from msgspec import Struct
 
 from detectors import records
+from detectors.named_persons import NamedPersons
 from detectors.policy import (
     Configuration,
     FalsehoodParameters,
@@ -53,10 +54,14 @@ FACTS: dict[str, str] = {
     "correction_led": "most of the present growth is denial and report",
     "incites": "a notable share of the posts call for violence or hatred",
     "call_names_place_and_time": "an inciting post calls to act and names a place and a time",
+    "private_person_named": "several accounts name a private person as the one who did it",
+    "named_by_officials": "most of the posts that name the person give police or another authority as the source",
 }
 """Every fact that a rule may name, and what it means."""
 
 HOUR_S = 3600.0
+
+NOBODY = NamedPersons()
 
 CaseState = Literal["candidate", "open", "peaked", "cleared", "retracted", "merged"]
 
@@ -87,6 +92,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     correction_led: bool = False
     incites: bool = False
     call_names_place_and_time: bool = False
+    private_person_named: bool = False
+    named_by_officials: bool = False
     counts: Counts
     growth: Growth
     claims: tuple[MatchedClaim, ...] = ()
@@ -108,6 +115,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     inciting_posts: int = 0
     inciting_share: float = 0.0
     calls: int = 0
+    named: NamedPersons = NamedPersons()
     falsehood: FalsehoodParameters = FalsehoodParameters()
     incitement: IncitementParameters = IncitementParameters()
 
@@ -238,6 +246,7 @@ def establish(
     configuration: Configuration,
     *,
     case: Case | None = None,
+    named: NamedPersons = NOBODY,
 ) -> Facts:
     """Find the facts of a narrative, from its tally and from the claims that it may repeat.
 
@@ -278,6 +287,9 @@ def establish(
         correction_led=correction_share >= falsehood.denial_led_share,
         incites=incites,
         call_names_place_and_time=incites and tally.calls > 0,
+        private_person_named=named.is_named,
+        named_by_officials=named.is_named and named.by_officials,
+        named=named,
         counts=counts,
         growth=growth,
         claims=matched,

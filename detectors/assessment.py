@@ -1,10 +1,14 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
+
 from detectors.alerts import (
+    NOBODY,
     Case,
     Facts,
     Judgement,
@@ -21,8 +25,10 @@ from detectors.alerts import (
 from detectors.event_time import BEGINNING_S
 from detectors.falsehood import matched_claim
 from detectors.labels import label_of
+from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons
 from detectors.narratives import Change, NarrativeState
 from detectors.policy import config_hash
+from detectors.posts import clean, normalise
 from detectors.records import (
     Alert,
     DataHealth,
@@ -33,6 +39,9 @@ from detectors.records import (
     Narrative,
     NarrativeChange,
     NarrativeExemplar,
+    Reason,
+    Review,
+    Spread,
 )
 from detectors.state import MonitorState
 from detectors.virality import Tally, assess, could_burst, counts, timeline
@@ -163,7 +172,22 @@ class Assessor:
     def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Facts:
         growth = assess(narrative.tally, now_s, self._core.population, self._configuration.virality)
         counted = counts(narrative.tally, now_s, self._configuration.virality)
-        return establish(narrative.tally, growth, counted, narrative.matches, now_s, self._configuration, case=case)
+        return establish(
+            narrative.tally,
+            growth,
+            counted,
+            narrative.matches,
+            now_s,
+            self._configuration,
+            case=case,
+            named=self._named(narrative),
+        )
+
+    def _named(self, narrative: NarrativeState) -> NamedPersons:
+        names = self._state.narratives.names_of(narrative)
+        if not names.told:
+            return NOBODY
+        return named_persons(names, narrative.tally.posts, self._configuration.named_persons, self._core.names_heard)
 
     def _match_claims(self, narrative: NarrativeState) -> None:
         """Find the claims that the wordings of a narrative repeat; the surest match of each claim counts."""
@@ -242,6 +266,12 @@ class Assessor:
         now_s = max(narrative.tally.last_at_s, case.changed_at_s)
         facts = self._facts(narrative, case, now_s)
         shown = self._state.narratives.exemplars(narrative)
+        withheld = self._withheld(facts.named)
+        claims = tuple(without_names(claim, withheld) for claim in facts.claims)
+        label = self._label(narrative, withheld)
+        names = withheld.found_in([*(one.text for one in shown.values()), *(claim.claim for claim in facts.claims)])
+        is_named = facts.named.is_named or "named_person" in transition.kinds
+        facts = msgspec.structs.replace(facts, claims=claims)
         retain_until_s = case.changed_at_s + self._configuration.life_cycle.retain_s
         return Alert(
             alert_id=case.alert_id,
@@ -252,18 +282,18 @@ class Assessor:
             event_id=narrative.event_id,
             severity=transition.severity,
             kinds=transition.kinds,
-            reasons=reasons(facts, judgement, case),
+            reasons=_reasons_without(reasons(facts, judgement, case), withheld),
             counts=facts.counts,
             growth=facts.growth,
             forecast=None,
             stance=narrative.tally.stance_shares(),
             stance_trend=facts.stance_trend,
             matched_claims=facts.claims,
-            verdict=verdict(facts),
+            verdict=withheld.from_text(verdict(facts)),
             coordination=None,
-            spread=narrative.tally.spread(),
+            spread=_spread_without(narrative.tally.spread(), withheld),
             exemplars=tuple(Exemplar(post_id=one.post_id, why=why) for why, one in shown.items()),
-            label=self._label(narrative),
+            label=label,
             merged_into=case.merged_into,
             data_health=self._data_health(narrative.tally),
             model=self._configuration.embedding_space,
@@ -271,9 +301,11 @@ class Assessor:
             first_seen=_at(narrative.tally.first_at_s),
             detected_at=_at(case.opened_at_s),
             changed_at=_at(case.changed_at_s),
-            review=case.review(),
+            review=_review_without(case.review(), withheld),
             handling=Handling(
-                contains_named_person="named_person" in transition.kinds, retain_until=_at(retain_until_s)
+                contains_named_person=is_named or bool(names) or PLACEHOLDER in label,
+                possibly_minor=bool(facts.named.minors) or not set(names).isdisjoint(withheld.minors),
+                retain_until=_at(retain_until_s),
             ),
         )
 
@@ -287,10 +319,13 @@ class Assessor:
         facts = self._facts(narrative, case, narrative.tally.last_at_s)
         bucket_s, buckets = timeline(narrative.tally, facts.growth, self._configuration.virality.window_s)
         shown = self._state.narratives.exemplars(narrative) if state == "live" else {}
+        withheld = self._withheld(facts.named)
+        minors = Withheld(withheld.minors)
+        texts = [*(one.text for one in shown.values()), *(claim.claim for claim in facts.claims)]
         return Narrative(
             narrative_id=narrative.narrative_id,
             event_id=narrative.event_id,
-            label=self._label(narrative),
+            label=self._label(narrative, withheld),
             state=state,
             merged_into=merged_into,
             micro_clusters=len(narrative.members),
@@ -299,13 +334,13 @@ class Assessor:
             stance=narrative.tally.stance_shares(),
             stance_trend=facts.stance_trend,
             verdict=verdict(facts),
-            matched_claims=facts.claims,
+            matched_claims=tuple(without_names(claim, minors) for claim in facts.claims),
             incitement_share=facts.inciting_share,
             exemplars=tuple(
                 NarrativeExemplar(
                     post_id=one.post_id,
                     why=why,
-                    text=one.text,
+                    text=minors.from_text(one.text),
                     platform=one.platform,
                     created_at=_at(one.at_s),
                     indicators=one.indicators,
@@ -319,7 +354,14 @@ class Assessor:
             last_seen=_at(narrative.tally.last_at_s),
             alert_id=case.alert_id if case and case.revision else None,
             why_now=why_now(facts.counts, facts.growth),
+            withheld_names=tuple(name for name in withheld.found_in(texts) if name not in withheld.minors),
+            possibly_minor=bool(facts.named.minors) or any(minors.is_in(text) for text in texts),
         )
+
+    def _withheld(self, named: NamedPersons) -> Withheld:
+        """Names that what is published of a narrative must not show: those told anywhere, and its own."""
+        everywhere = self._state.narratives.withheld(self._configuration.named_persons)
+        return everywhere.with_names(named.names, minors=named.minors)
 
     def _ended(self, change: Change, gone: NarrativeState) -> Narrative:
         """Write the last word on a narrative: what it merged into, or that it died; its texts are gone."""
@@ -337,12 +379,18 @@ class Assessor:
             at=_at(self._core.time.greatest_at_s),
         )
 
-    def _label(self, narrative: NarrativeState) -> str:
-        """Name a narrative by the wordings of its largest micro-clusters."""
+    def _label(self, narrative: NarrativeState, withheld: Withheld) -> str:
+        """Name a narrative by the wordings of its largest micro-clusters, without the names of accused persons."""
         micros = [micro for micro in self._state.narratives.live_members(narrative) if "earliest" in micro.shown]
         micros.sort(key=lambda one: (-one.tally.posts, one.row))
         language = max(narrative.tally.languages, key=lambda lang: narrative.tally.languages[lang], default=None)
-        return label_of([micro.shown["earliest"].text for micro in micros[:5]], language)
+        texts = [micro.shown["earliest"].text for micro in micros[:5]]
+        if not withheld.names:
+            return label_of(texts, language)
+        plain = [normalise(clean(text)) for text in texts]
+        named = [withheld.from_text(text) for text in plain]
+        label = withheld.from_text(label_of([one.replace(PLACEHOLDER, " ") for one in named], language), strictly=True)
+        return label if PLACEHOLDER in label or named == plain else f"{label} {PLACEHOLDER}"
 
     def _data_health(self, tally: Tally) -> DataHealth:
         time = self._core.time
@@ -364,6 +412,49 @@ class Assessor:
         for case in closed[:over]:
             del self._core.cases[case.narrative_id]
             self._state.leave_out("closed_alert_cap")
+
+
+def without_names(claim: MatchedClaim, withheld: Withheld) -> MatchedClaim:
+    """Take names out of a claim: of its text, and of addresses that spell them out."""
+    if not withheld.names:
+        return claim
+    text = withheld.from_text(claim.claim)
+    url = None if claim.url and withheld.is_in(claim.url) else claim.url
+    claim_id = claim.claim_id
+    if withheld.is_in(claim_id):
+        claim_id = f"withheld-{hashlib.blake2b(claim_id.encode(), digest_size=8).hexdigest()}"
+    return msgspec.structs.replace(
+        claim,
+        claim=text,
+        url=url,
+        claim_id=claim_id,
+        rating=withheld.from_text(claim.rating),
+        publisher=claim.publisher and withheld.from_text(claim.publisher),
+        shared=tuple(dict.fromkeys(withheld.from_text(word, strictly=True) for word in claim.shared)),
+        differing=tuple(dict.fromkeys(withheld.from_text(word, strictly=True) for word in claim.differing)),
+    )
+
+
+def _reasons_without(whole: tuple[Reason, ...], withheld: Withheld) -> tuple[Reason, ...]:
+    """Take names out of the words of reasons, whatever they quote."""
+    return tuple(msgspec.structs.replace(reason, words=withheld.from_text(reason.words)) for reason in whole)
+
+
+def _spread_without(spread: Spread, withheld: Withheld) -> Spread:
+    """Take names out of the names of communities."""
+    if not any(withheld.is_in(name) for name in spread.communities):
+        return spread
+    communities: dict[str, int] = {}
+    for name, posts in spread.communities.items():
+        shown = withheld.from_text(name)
+        communities[shown] = communities.get(shown, 0) + posts
+    return msgspec.structs.replace(spread, communities=communities)
+
+
+def _review_without(review: Review, withheld: Withheld) -> Review:
+    """Take names out of what an analyst noted."""
+    note = review.note and withheld.from_text(review.note)
+    return review if note == review.note else msgspec.structs.replace(review, note=note)
 
 
 def _at(at_s: float) -> datetime:

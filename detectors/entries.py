@@ -37,6 +37,23 @@ class Indicator(Struct, frozen=True):
     words: str
 
 
+class Naming(Struct, frozen=True):
+    """A person whom a text names in an accusation, or in the doubt or denial of one."""
+
+    name: str
+    """As written."""
+    role: str
+    """What the person is accused of being or doing, in the words of the text."""
+    before: str = ""
+    """Office before the name ("president"), else the word before it."""
+    by_officials: bool = False
+    """The same sentence gives police, a court or another authority as the source."""
+    doubted: bool = False
+    """The same sentence asks or denies."""
+    minor: bool = False
+    """The same sentence speaks of an age below 18, or of a boy, girl, pupil."""
+
+
 class ScoredPost(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="post", tag_field="entry"):
     """A post with everything that text and vector alone can tell."""
 
@@ -66,6 +83,7 @@ class ScoredPost(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pos
     stance: Stance = Stance(comment=1.0)
     hedged: bool = False
     """It passes on what it says without vouching for it."""
+    namings: tuple[Naming, ...] = ()
 
 
 class ClaimEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim", tag_field="entry"):

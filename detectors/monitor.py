@@ -280,6 +280,7 @@ class _Batch:
         in_ten = self._state.narratives.count(micro_id, post, mark)
         narrative = self._state.narratives.narrative_of(micro_id)
         assert narrative is not None
+        self._note_names(micro_id, narrative, mark)
         self._core.population.add(mark.at_s, mark.at_s - narrative.tally.first_at_s, in_ten)
         self._remember(post, micro_id, mark)
         yield self._assignment(post, micro_id, narrative)
@@ -288,6 +289,15 @@ class _Batch:
         yield from self._release(post.post_id)
         if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
             yield from self._group()
+
+    def _note_names(self, micro_id: str, narrative: NarrativeState, mark: Mark) -> None:
+        """Count whom a post accuses, and since when the stream has known the name."""
+        if not mark.namings:
+            return
+        if evicted := self._state.narratives.name(micro_id, mark):
+            self._state.leave_out("named_person_cap", evicted)
+        for naming in mark.namings:
+            self._core.names_heard.hear(naming.name, narrative.narrative_id, mark.at_s)
 
     def _count_orphan(self, post: ScoredPost) -> Iterator[Output]:
         """Count a post that belongs to no narrative: an answer to what we never saw, or a text of another space."""
@@ -362,6 +372,7 @@ class _Batch:
         for orphan in self._core.waiting.overdue(watermark_at_s):
             yield from self._place_overdue(orphan)
         self._state.posts.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
+        self._core.names_heard.expire(watermark_at_s)
         if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
             yield from self._group()
         yield from Assessor(self._state).time_passed(watermark_at_s)

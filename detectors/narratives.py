@@ -16,7 +16,8 @@ from detectors.cascades import Cascades, cascade_of
 from detectors.entries import ScoredPost, Vector
 from detectors.grouping import event_groups, group_centroids, inherit, neighbourhoods, stories_in
 from detectors.micro_clusters import MicroClusters, Search
-from detectors.policy import NarrativeParameters
+from detectors.named_persons import Names, Withheld, merged, withheld_in
+from detectors.policy import NamedPersonParameters, NarrativeParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
 from detectors.virality import Mark, Tally
 
@@ -47,6 +48,8 @@ class MicroCluster(Struct):
     tally: Tally
     shown: dict[str, Shown] = {}
     cascades: Cascades = field(default_factory=Cascades)
+    names: Names = field(default_factory=Names)
+    """Persons that its posts accuse."""
     founded: int = 1
     """Narratives that were named after its founding post."""
 
@@ -102,11 +105,17 @@ class Narratives:
         self.dropped_micros = 0
         self._ids_by_row: list[str] = []
         self._ended: list[MicroClusterEnd] = []
+        self._naming: dict[str, None] = {}
+        """Micro-clusters whose posts name somebody; not stored."""
+        self._withheld: tuple[NamedPersonParameters, Withheld] | None = None
+        """Names that nothing may show, until another is told; not stored: it follows from the rest."""
 
     def restore(self, micros: dict[str, MicroCluster], narratives: dict[str, NarrativeState]) -> None:
         """Take over what a snapshot held (`clusters` is restored apart)."""
         self.micros, self.narratives = micros, narratives
         self._ids_by_row = list(micros)
+        self._naming = {micro_id: None for micro_id, micro in micros.items() if micro.names.told}
+        self._withheld = None
 
     def join(
         self, post: ScoredPost, vector: Vector, search: Search, place: int, parameters: NarrativeParameters
@@ -148,10 +157,34 @@ class Narratives:
                 float(reshares), root_id, text, root.platform, root.created_at_s, _words(root)
             )
 
+    def name(self, micro_id: str, mark: Mark) -> int:
+        """Count whom a post accuses; names that were forgotten for want of room."""
+        if not mark.namings:
+            return 0
+        names = self.micros[micro_id].names
+        self._naming[micro_id] = None
+        self._withheld = None
+        return sum(names.add(naming, mark.author_key) for naming in mark.namings)
+
+    def names_of(self, narrative: NarrativeState) -> Names:
+        """Whom the posts of a narrative accuse."""
+        members = [micro for micro in self.live_members(narrative) if micro.micro_id in self._naming]
+        return merged(micro.names for micro in members)
+
+    def withheld(self, parameters: NamedPersonParameters) -> Withheld:
+        """Names of persons who may be private and were named by several accounts, wherever: nothing may show them."""
+        if self._withheld is None or self._withheld[0] != parameters:
+            live = [self.micros[micro_id].names for micro_id in self.micros if micro_id in self._naming]
+            self._withheld = parameters, withheld_in(merged(live), parameters)
+        return self._withheld[1]
+
     def uncount(self, micro_id: str, mark: Mark) -> None:
         """Take a deleted post out of the counts."""
         micro = self.micros.get(micro_id)
         if micro is not None:
+            for naming in mark.namings:
+                micro.names.remove(naming, mark.author_key)
+                self._withheld = None
             micro.tally.remove(mark)
             self.narratives[micro.narrative_id].tally.remove(mark)
 
@@ -171,6 +204,8 @@ class Narratives:
         """Take an erased author out of every sketch."""
         for micro in self.micros.values():
             micro.tally.forget(author_key)
+            micro.names.forget(author_key)
+        self._withheld = None
         for narrative in self.narratives.values():
             narrative.tally.forget(author_key)
 
@@ -273,6 +308,9 @@ class Narratives:
                 )
             )
             del self.micros[micro.micro_id]
+            if micro.micro_id in self._naming:
+                del self._naming[micro.micro_id]
+                self._withheld = None
             if not narrative.members:
                 del self.narratives[narrative.narrative_id]
                 changes.append(Change("death", narrative.narrative_id, None, narrative.tally.posts, narrative))

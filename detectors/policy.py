@@ -145,6 +145,43 @@ class IncitementParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Least number of inciting posts."""
 
 
+PUBLIC_NAMES = (
+    *("Trump", "Obama", "Biden", "Putin", "Zelensky", "Zelenskyy", "Netanyahu", "Erdogan", "Modi", "Macron", "Merkel"),
+    *("Hillary Clinton", "Bill Clinton", "Kamala Harris", "George Bush", "George Soros", "Elon Musk", "Bill Gates"),
+    *("Mark Zuckerberg", "Jeff Bezos", "Nigel Farage", "Boris Johnson", "Keir Starmer", "Rishi Sunak", "Sadiq Khan"),
+    *("David Cameron", "Tony Blair", "Angela Merkel", "Olaf Scholz", "Friedrich Merz", "Marine Le Pen", "Xi Jinping"),
+    *("Kim Jong Un", "Bashar al-Assad", "Saddam Hussein", "Osama bin Laden", "Adolf Hitler", "Joseph Stalin"),
+    *("Pope Francis", "King Charles", "Prince Andrew", "Taylor Swift", "Michael Jackson", "Vladimir Putin"),
+)
+"""So well known that nobody takes them for private persons: a start, never complete; a policy gives its own."""
+
+OFFICES = (
+    *("president", "minister", "premier", "chancellor", "secretary", "ambassador", "senator", "sen", "governor", "gov"),
+    *("mayor", "councillor", "congressman", "congresswoman", "rep", "mp", "mep", "pm", "king", "queen", "prince"),
+    *("princess", "pope", "bishop", "archbishop", "ayatollah", "general", "gen", "colonel", "col", "officer", "chief"),
+    *("sheriff", "commissioner", "superintendent", "judge", "justice", "prosecutor", "coach", "ceo", "chairman"),
+    *("präsident", "minister", "kanzler", "bürgermeister", "président", "ministre", "maire", "presidente", "ministro"),
+)
+"""Words before a name that make its bearer public, in small letters."""
+
+
+class NamedPersonParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a narrative names a private person as the one who did it, and who is not private."""
+
+    least_authors: Count = 4
+    """Accounts that name the person: fewer is talk."""
+    least_share: Ratio = 0.1
+    """Share of the narrative's posts that do."""
+    public_names: tuple[str, ...] = PUBLIC_NAMES
+    """Public figures; one word stands for everyone of that surname, more for one person."""
+    offices: tuple[str, ...] = OFFICES
+    """A name that mostly comes with one of these before it is public."""
+    established_s: Positive = 7 * 86400.0
+    """A name told for so long, and in `established_narratives`, no longer reads as a private person's. Its text is
+    withheld all the same."""
+    established_narratives: Annotated[int, Meta(ge=1, le=16)] = 8
+
+
 class LifeCycleParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hysteresis: how an alert that is open moves on."""
 
@@ -204,6 +241,12 @@ DEFAULT_RULES = (
         severity="page",
         kind="incitement",
     ),
+    Rule(
+        name="private person named as the one who did it",
+        when=("spreading", "private_person_named", "not correction_led"),
+        severity="notice",
+        kind="named_person",
+    ),
     Rule(name="incitement spreads", when=("spreading", "incites"), severity="notice", kind="incitement"),
     Rule(
         name="contested while it spreads",
@@ -233,6 +276,7 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     falsehood: FalsehoodParameters = FalsehoodParameters()
     sources: SourceParameters = SourceParameters()
     incitement: IncitementParameters = IncitementParameters()
+    named_persons: NamedPersonParameters = NamedPersonParameters()
     life_cycle: LifeCycleParameters = LifeCycleParameters()
     time: TimeParameters = TimeParameters()
     embedding_space: str = ""

@@ -274,6 +274,9 @@ class Handling(Struct, frozen=True, kw_only=True):
     """How the alert may be passed on, and until when it may be kept."""
 
     contains_named_person: bool
+    """A private person is accused in it: the name is withheld here, and stands only in texts on `narratives`."""
+    possibly_minor: bool = False
+    """That person may be a minor: the name is withheld on `narratives` as well."""
     retain_until: datetime
 
 
@@ -360,6 +363,10 @@ class Narrative(Struct, frozen=True, kw_only=True):
     alert_id: str | None
     why_now: str
     stance_trend: StanceTrend | None = None
+    withheld_names: tuple[str, ...] = ()
+    """Names of accused private persons in its texts, for readers to take out before they show a text. Empty where one
+    may be a minor: then the texts hold a placeholder already."""
+    possibly_minor: bool = False
 
 
 class NarrativeChange(Struct, frozen=True, kw_only=True):

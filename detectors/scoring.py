@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from detectors import lexical, vectors
 from detectors.embedding import Encoder, TextCache, embed
-from detectors.entries import ClaimEntry, Indicator, Origin, ScoredPost, Vector
+from detectors.entries import ClaimEntry, Indicator, Naming, Origin, ScoredPost, Vector
 from detectors.hedging import hedges
 from detectors.incitement import IncitementHead, IncitementWeights, indicators
 from detectors.lexical import LexicalChannel, language_of
+from detectors.named_persons import namings
 from detectors.posts import clean, links_in, normalise
 from detectors.records import Claim, Post, Stance
 from detectors.stance import stance_of
@@ -44,6 +45,8 @@ class TextScores(Struct, frozen=True, kw_only=True):
     stance_as_reply: Stance = Stance(comment=1.0)
     hedged: bool = False
     """It passes on what it says without vouching for it."""
+    namings: tuple[Naming, ...] = ()
+    """Who is named in an accusation."""
 
 
 NOTHING_SAID = TextScores()
@@ -132,6 +135,7 @@ class Scorer:
                     stance=stance_of(text, is_reply=False),
                     stance_as_reply=stance_of(text, is_reply=True),
                     hedged=hedges(text),
+                    namings=namings(text),
                 )
                 for i, text in enumerate(texts)
             ]
@@ -171,6 +175,7 @@ def _scored_post(post: Post, origin: Origin, speed: float, scores: TextScores) -
         indicators=scores.indicators,
         stance=scores.stance_as_reply if post.kind == "reply" else scores.stance,
         hedged=scores.hedged,
+        namings=scores.namings,
     )
 
 

@@ -6,6 +6,7 @@ from detectors.alerts import Budget, Case
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
 from detectors.merging import Merging
+from detectors.named_persons import NameHistory
 from detectors.narratives import Narratives
 from detectors.origins import SeenOffsets
 from detectors.policy import Configuration
@@ -27,6 +28,7 @@ class Core(Struct):
     """Alerts by the narrative that they are about."""
     budget: Budget = field(default_factory=Budget)
     crises: dict[str, Crisis] = {}
+    names_heard: NameHistory = field(default_factory=NameHistory)
     waiting: Waiting = field(default_factory=Waiting)
     merging: Merging = field(default_factory=Merging)
     claims_version: int = 0
@@ -68,6 +70,7 @@ class MonitorState:
             **self.core.counted,
             "index_evicted": self.posts.evicted,
             "micro_cluster_cap": self.narratives.dropped_micros,
+            "name_history_evicted": self.core.names_heard.evicted,
             "date_distrusted": self.core.time.distrusted,
             "page_over_budget": self.core.budget.demoted,
         }

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from detectors.entries import ScoredPost
+from detectors.entries import Naming, ScoredPost
 from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, StanceTrend, TimelineBucket
 from detectors.sources import is_credible, is_satirical
@@ -107,6 +107,8 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     """By a credible source, or with a link to one."""
     satirical: bool = False
     """With a link to a satirical site."""
+    namings: tuple[Naming, ...] = ()
+    """Whom it names in an accusation."""
     platform: str = ""
     lang: str | None = None
     community: str | None = None
@@ -140,9 +142,11 @@ def mark_of(
     inciting = post.incitement >= post_probability
     calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
     stance = _thousandths(post.stance) if words else None
+    namings = post.namings
     if post.kind == "reshare" and parent is not None:
         stance, inciting, calls, hedged = parent.stance, parent.inciting, parent.calls, parent.hedged
         credible, satirical = credible or parent.credible, satirical or parent.satirical
+        namings = parent.namings
     return Mark(
         at_s=post.created_at_s,
         author_key=author_key(post.author_id),
@@ -156,6 +160,7 @@ def mark_of(
         hedged=hedged,
         credible=credible,
         satirical=satirical,
+        namings=namings,
         platform=post.platform,
         lang=post.lang,
         community=post.community,

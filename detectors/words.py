@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from detectors.alerts import Case, Facts, Judgement
+from detectors.named_persons import NamedPersons
 from detectors.records import (
     Alert,
     Counts,
@@ -86,7 +87,12 @@ def reasons(
     share_of_stream: float | None = None,
 ) -> tuple[Reason, ...]:
     """Give every fact that holds as a reason: what was measured, from where on it counts, and both in words."""
-    return (*_growth_reasons(facts, share_of_stream), *_harm_reasons(facts), *_case_reasons(judgement, case))
+    return (
+        *_growth_reasons(facts, share_of_stream),
+        *_harm_reasons(facts),
+        *_naming_reasons(facts),
+        *_case_reasons(judgement, case),
+    )
 
 
 def verdict(facts: Facts) -> str:
@@ -220,6 +226,28 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
         )
 
 
+def _naming_reasons(facts: Facts) -> Iterator[Reason]:
+    if facts.private_person_named:
+        yield Reason(
+            signal="private_person_named",
+            measured=float(facts.named.accounts),
+            words=_naming_words(facts.named),
+        )
+
+
+def _naming_words(named: NamedPersons) -> str:
+    """Say that somebody is named, by how many and on whose word; never who."""
+    words = (
+        f"{_plural(named.accounts, 'account')} ({_percent(named.share)} of the posts) name a private person as the one"
+        " who did it; the name is withheld"
+    )
+    if named.by_officials:
+        words += "; most give police or another authority as the source"
+    if named.minors:
+        words += "; the person may be a minor"
+    return words
+
+
 def _stance_shift(trend: StanceTrend | None) -> Reason | None:
     """Tell of the attitude whose share has moved most, if it has moved far on enough posts."""
     if trend is None or min(trend.posts, trend.posts_before) < SHIFT_POSTS:
@@ -276,7 +304,8 @@ def _head(alert: Alert) -> Iterator[str]:
     yield f"  {INDICATOR_NOTE}"
     yield f"  {VIRAL_NOTE}"
     if alert.handling.contains_named_person:
-        yield "  It names a private person: pass it on only to those who need it."
+        minor = ", who may be a minor" if alert.handling.possibly_minor else ""
+        yield f"  It names a private person{minor}: pass it on only to those who need it. The name is withheld here."
     yield ""
 
 
