@@ -1,6 +1,6 @@
 """The fold over anything: rows of posts, or an exported journal; the same alerts as live, and what evaluation needs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
 from detectors.merging import Merging
-from detectors.monitor import fold, new_state
+from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import BadRecord, decode_post
 from detectors.records import (
@@ -42,10 +42,16 @@ class Row(Struct, frozen=True):
 
 
 class Replay:
-    """Folds the journal of one shard, and keeps what came out."""
+    """Folds the journal of one shard, and keeps what came out.
 
-    def __init__(self, state: MonitorState | None = None) -> None:
+    Parameters
+    ----------
+    look : is called with each output as it comes, while the state is as it was then.
+    """
+
+    def __init__(self, state: MonitorState | None = None, *, look: Callable[[Output], None] | None = None) -> None:
         self.state = state or new_state()
+        self._look = look
         self.alert_history: list[Alert] = []
         self.narrative_history: list[NarrativeChange] = []
         self.narratives: dict[str, Narrative] = {}
@@ -60,6 +66,8 @@ class Replay:
     def run(self, items: Iterable[tuple[int, Entry]]) -> None:
         """Fold entries with their offsets. Raises `JournalGapError`."""
         for output in fold(self.state, items):
+            if self._look is not None:
+                self._look(output)
             match output:
                 case Alert():
                     self.alert_history.append(output)

@@ -138,6 +138,30 @@ def why(alert_id: str, out: Path | None) -> int | None:
 
 @emberwatch.command(
     epilog="""\b
+Examples:
+  emberwatch plot a-8a76a669a9dec94b --from out --out story.png     # out: the folder of a replay
+  emberwatch plot n-12d774122c48e325 --from journal.jsonl.gz --out story.png
+  emberwatch plot --from out --out alerts.png                       # all alerts, a lane each
+\b
+A journal is folded again and knows what was expected in each minute; a folder only at each revision of the alert.
+"""
+)
+@click.argument("wanted", required=False, metavar="[ALERT_ID|NARRATIVE_ID]")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of a replay, or an exported journal.",
+)
+@click.option("--out", required=True, type=NEW_FILE, help="PNG file.")
+def plot(wanted: str | None, source: Path, out: Path) -> int | None:
+    """Draw a story: its counts, what was expected, the burst, forecasts and alert (needs the extra `plots`)."""
+    return _run("streams.plot_command", wanted=wanted, source=source, out=out)
+
+
+@emberwatch.command(
+    epilog="""\b
 Example:
   emberwatch score texts.jsonl --out scores.jsonl
 \b
