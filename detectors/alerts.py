@@ -440,6 +440,17 @@ def apply_feedback(case: Case, feedback: Feedback, now_s: float, posts: int) -> 
     return _send_word(case, feedback, now_s)
 
 
+def say_again(case: Case, now_s: float) -> Transition | None:
+    """Send a case once more as it stands, because what it showed was deleted; None where it was never sent."""
+    names: dict[CaseState, records.Transition] = {
+        "cleared": "cleared",
+        "retracted": "retracted",
+        "merged": "merged",
+        "peaked": "peaked",
+    }
+    return _send(case, names.get(case.state, "updated"), now_s) if case.revision else None
+
+
 def merge_cases(winner: Case, loser: Case, now_s: float) -> tuple[Transition | None, Transition | None]:
     """Merge two cases: what has to be sent of the winner, and of the loser.
 

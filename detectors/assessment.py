@@ -21,6 +21,7 @@ from detectors.alerts import (
     judge,
     merge_cases,
     new_case,
+    say_again,
 )
 from detectors.event_time import BEGINNING_S
 from detectors.falsehood import matched_claim
@@ -118,11 +119,17 @@ class Assessor:
         yield from self._changed_narratives()
         self._drop_cases()
 
-    def hidden(self, narratives: Iterable[NarrativeState]) -> Iterator[Narrative]:
-        """Publish narratives again that showed what was deleted: the last record of each must not show it."""
+    def hidden(self, narratives: Iterable[NarrativeState]) -> Iterator[Alert | Narrative]:
+        """Publish narratives and alerts again that showed what was deleted: the last record of each must not show it.
+
+        An alert names its exemplars by their ids, and its label is of their words.
+        """
         for narrative in narratives:
+            case = self._core.cases.get(narrative.narrative_id)
+            if case is not None and (transition := say_again(case, self._core.time.greatest_at_s)) is not None:
+                yield self._alert(narrative, case, transition, None)
             if narrative.sent_posts:
-                yield self._narrative(narrative, self._core.cases.get(narrative.narrative_id), "live", None)
+                yield self._narrative(narrative, case, "live", None)
 
     def feedback(self, feedback: Feedback) -> Iterator[Alert | Narrative | NarrativeChange]:
         """Apply a person's word; a word on something that is not known (any more) is counted."""

@@ -54,6 +54,14 @@ class Merging(Struct):
             ready.append(heapq.heappop(self.held)[3])
         return ready
 
+    def take(self, post_id: str | None, author_id: str | None) -> list[ScoredPost]:
+        """Forget a post that is held, its reshares, or the posts of an author (a scan: deletions are rare)."""
+        taken = [post for _, _, _, post in self.held if _is_meant(post, post_id, author_id)]
+        if taken:
+            self.held = [row for row in self.held if not _is_meant(row[3], post_id, author_id)]
+            heapq.heapify(self.held)
+        return taken
+
     def all(self) -> list[ScoredPost]:
         """Let go of everything, earliest first: time has passed and nothing more came."""
         return [heapq.heappop(self.held)[3] for _ in range(len(self.held))]
@@ -64,3 +72,11 @@ class Merging(Struct):
             return float("-inf")
         behind = [at_s for partition, at_s in self.reached.items() if partition not in self.ended]
         return min(behind, default=float("inf"))
+
+
+def _is_meant(post: ScoredPost, post_id: str | None, author_id: str | None) -> bool:
+    if author_id is not None and post.author_id == author_id:
+        return True
+    if post_id is None:
+        return False
+    return post.post_id == post_id or (post.kind == "reshare" and post_id in {post.parent_id, post.root_id})

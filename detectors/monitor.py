@@ -221,10 +221,17 @@ class _Batch:
             post = msgspec.structs.replace(post, created_at_s=self._core.time.greatest_at_s)
         if post.post_id in self._state.posts.posts or post.post_id in self._core.waiting.posts:
             self._state.leave_out("repeated_post")
-        elif post.post_id in self._state.posts.forgotten_posts or key in self._state.posts.forgotten_authors:
+        elif self._state.posts.is_forgotten(post.post_id) or key in self._state.posts.forgotten_authors:
             self._state.leave_out("deleted_before_it_came")
+        elif self._repeats_forgotten(post):
+            self._state.leave_out("reshare_of_deleted")
         else:
             yield from self._place(post)
+
+    def _repeats_forgotten(self, post: ScoredPost) -> bool:
+        """Whether it carries the words of a deleted post."""
+        forgotten = self._state.posts.is_forgotten
+        return post.kind == "reshare" and (forgotten(post.parent_id) or forgotten(post.root_id))
 
     def _place(self, post: ScoredPost) -> Iterator[Output]:
         """Put a new post where it belongs, or let it wait for the post that it follows."""
@@ -339,20 +346,30 @@ class _Batch:
         yield from Assessor(self._state).grouped(changes)
 
     def _delete(self, deletion: Deletion) -> Iterator[Output]:
-        """Forget a post, or everything of an author; what comes later is forgotten on arrival."""
+        """Forget a post, or everything of an author; what comes later is forgotten on arrival.
+
+        Reshares of it that still wait go too, as they carry its words; those that were counted stay counted.
+        """
         at_s = self._core.time.greatest_at_s
         gone: list[str] = []
+        key: int | None = None
         if deletion.post_id is not None:
-            self._state.posts.forgotten_posts[deletion.post_id] = at_s
             gone.append(deletion.post_id)
         if deletion.author_id is not None:
             key = author_key(deletion.author_id)
             self._state.posts.forgotten_authors[key] = at_s
             gone += self._state.posts.of_author(key) + self._core.waiting.of_author(deletion.author_id)
             self._state.narratives.forget_author(key)
+        held = self._core.merging.take(deletion.post_id, deletion.author_id)
+        if held:
+            self._state.leave_out("deleted", len(held))
         for post_id in gone:
+            self._state.posts.forget(post_id, at_s)
+            for reshare in self._core.waiting.reshares_of(post_id):
+                self._core.waiting.take(reshare)
+                self._state.leave_out("reshare_of_deleted")
             self._forget(post_id)
-        yield from Assessor(self._state).hidden(self._state.narratives.hide(set(gone)))
+        yield from Assessor(self._state).hidden(self._state.narratives.hide(set(gone), key))
 
     def _forget(self, post_id: str) -> None:
         waited = self._core.waiting.take(post_id)

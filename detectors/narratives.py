@@ -19,7 +19,7 @@ from detectors.micro_clusters import MicroClusters, Search
 from detectors.named_persons import Names, Withheld, merged, withheld_in
 from detectors.policy import NamedPersonParameters, NarrativeParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
-from detectors.virality import Mark, Tally
+from detectors.virality import Mark, Tally, author_key
 
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
 REASONS_SHOWN: tuple[Why, ...] = ("earliest", "most_shared", "most_central", "dissenting", "indicator")
@@ -34,6 +34,15 @@ class Shown(Struct, array_like=True):
     platform: str
     at_s: float
     indicators: tuple[str, ...] = ()
+    author_key: int = 0
+    """Of who wrote it; 0 where that is not known."""
+    source_ids: tuple[str, ...] = ()
+    """Of a reshare, the posts whose words these may be."""
+
+    def is_of(self, post_ids: Collection[str], author_key: int | None) -> bool:
+        """Whether it shows one of these posts, or a post of this author."""
+        own = self.post_id in post_ids or any(one in post_ids for one in self.source_ids)
+        return own or (author_key is not None and self.author_key == author_key)
 
 
 class MicroCluster(Struct):
@@ -154,7 +163,7 @@ class Narratives:
         best = micro.shown.get("most_shared")
         if text and (best is None or reshares > best.rank):
             micro.shown["most_shared"] = Shown(
-                float(reshares), root_id, text, root.platform, root.created_at_s, _words(root)
+                float(reshares), root_id, text, root.platform, root.created_at_s, _words(root), 0, _sources(root)
             )
 
     def name(self, micro_id: str, mark: Mark) -> int:
@@ -188,15 +197,19 @@ class Narratives:
             micro.tally.remove(mark)
             self.narratives[micro.narrative_id].tally.remove(mark)
 
-    def hide(self, post_ids: Collection[str]) -> list[NarrativeState]:
+    def hide(self, post_ids: Collection[str], author_key: int | None = None) -> list[NarrativeState]:
         """Take deleted posts out of the exemplars, wherever they are shown; the narratives that showed one.
 
-        A scan: an exemplar may be older than the index, or known from its reshares alone.
+        A scan: an exemplar may be older than the index, or known from its reshares alone. What was named after a
+        deleted post keeps its name, which is a digest.
         """
         hidden: dict[str, NarrativeState] = {}
         for micro in self.micros.values():
-            if any(shown.post_id in post_ids for shown in micro.shown.values()):
-                micro.shown = {why: shown for why, shown in micro.shown.items() if shown.post_id not in post_ids}
+            gone = {one.post_id for one in micro.shown.values() if one.is_of(post_ids, author_key)}
+            if micro.founder_id in gone or micro.founder_id in post_ids:
+                micro.founder_id = micro.micro_id
+            if gone:
+                micro.shown = {why: one for why, one in micro.shown.items() if one.post_id not in gone}
                 hidden[micro.narrative_id] = self.narratives[micro.narrative_id]
         return list(hidden.values())
 
@@ -438,7 +451,21 @@ def _heaviest(items: list[str], names: dict[str, str], weight: dict[str, int]) -
 def _show(micro: MicroCluster, why: Why, rank: float, post: ScoredPost) -> None:
     best = micro.shown.get(why)
     if best is None or rank > best.rank:
-        micro.shown[why] = Shown(rank, post.post_id, post.text, post.platform, post.created_at_s, _words(post))
+        micro.shown[why] = Shown(
+            rank,
+            post.post_id,
+            post.text,
+            post.platform,
+            post.created_at_s,
+            _words(post),
+            author_key(post.author_id),
+            _sources(post),
+        )
+
+
+def _sources(post: ScoredPost) -> tuple[str, ...]:
+    """Posts that a reshare repeats; every other post speaks for itself."""
+    return tuple(one for one in (post.parent_id, post.root_id) if one) if post.kind == "reshare" else ()
 
 
 def _words(post: ScoredPost) -> tuple[str, ...]:

@@ -1,8 +1,19 @@
 """Where each post was counted: what makes reshares, repeats and deletions cheap and exact within the horizon."""
 
+import hashlib
+
 from msgspec import Struct
 
 from detectors.virality import Mark
+
+
+def forgotten_key(post_id: str) -> str:
+    """What a deleted post is remembered by: a digest of its id, for the id itself is forgotten too.
+
+    >>> forgotten_key("p1") == forgotten_key("p1"), len(forgotten_key("p1"))
+    (True, 32)
+    """
+    return hashlib.blake2b(post_id.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 class IndexedPost(Struct, array_like=True):
@@ -18,7 +29,7 @@ class PostIndex(Struct):
 
     posts: dict[str, IndexedPost] = {}
     forgotten_posts: dict[str, float] = {}
-    """Deleted before they came: post id -> event time of the request, kept for the horizon."""
+    """Deleted, or deleted before they came: digest of the id -> event time of the request, kept for the horizon."""
     forgotten_authors: dict[int, float] = {}
     """Erased authors (keys), likewise."""
     evicted: int = 0
@@ -37,6 +48,14 @@ class PostIndex(Struct):
     def take(self, post_id: str) -> IndexedPost | None:
         """Forget a post and return what was remembered."""
         return self.posts.pop(post_id, None)
+
+    def forget(self, post_id: str, at_s: float) -> None:
+        """Let a post that was deleted not be counted when it comes (again)."""
+        self.forgotten_posts[forgotten_key(post_id)] = at_s
+
+    def is_forgotten(self, post_id: str | None) -> bool:
+        """Whether a post was deleted within the horizon."""
+        return bool(post_id and self.forgotten_posts) and forgotten_key(post_id or "") in self.forgotten_posts
 
     def of_author(self, author_key: int) -> list[str]:
         """Ids of an author's posts within the horizon (a scan: erasures are rare)."""

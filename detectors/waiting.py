@@ -30,6 +30,10 @@ class Waiting(Struct):
         """Forget a post that waits (it was deleted)."""
         return self._drop(post_id) if post_id in self.posts else None
 
+    def reshares_of(self, post_id: str) -> list[str]:
+        """Ids of the reshares that wait for a post: they carry its words."""
+        return [one for one in self.followers.get(post_id, ()) if self.posts[one].kind == "reshare"]
+
     def of_author(self, author_id: str) -> list[str]:
         """Ids of an author's posts that wait (a scan: erasures are rare)."""
         return [post_id for post_id, post in self.posts.items() if post.author_id == author_id]

@@ -111,7 +111,7 @@ def grants() -> list[Grant]:
         Grant(role="operator", resource="GROUP", name="emberwatch-", prefixed=True, operation="DESCRIBE"),
     ]
     given += [
-        Grant(role="monitor", resource="TRANSACTIONAL_ID", name="emberwatch-monitor-", prefixed=True, operation=one)
+        Grant(role="monitor", resource="TRANSACTIONAL_ID", name="emberwatch-shard-", prefixed=True, operation=one)
         for one in ("WRITE", "DESCRIBE")
     ]
     for topic in TOPICS:

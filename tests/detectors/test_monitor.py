@@ -486,17 +486,18 @@ def test_the_order_of_posts_within_the_allowed_lateness_changes_no_alert_in_subs
     assert states[0] == states[1]
 
 
-def test_a_reshare_whose_parent_is_deleted_in_the_same_batch_is_placed_by_its_own_words(streams):
+def test_a_reshare_whose_parent_is_evicted_in_the_same_batch_is_placed_by_its_own_words(streams):
     entries = [
+        streams.configured(**ALONE, narratives={"indexed_posts": 2}),
         streams.post("p", streams.start_s, "reservoir poisoned ashford"),
         streams.post("q", streams.start_s, "wolves escaped sanctuary", offset=1),
     ]
     _, state = streams.fold(entries)
     batch = [
-        streams.deletion(0, post_id="p"),
-        streams.post("s", streams.start_s, "mayor resigned envelope", kind="reshare", parent_id="p", offset=2),
-        streams.post("t", streams.start_s, "mayor resigned envelope casino", offset=3),
-        streams.post("u", streams.start_s, "bridge collapsed marlow", offset=4),
+        streams.post("r", streams.start_s, "goose directs the traffic", offset=2),
+        streams.post("s", streams.start_s, "mayor resigned envelope", kind="reshare", parent_id="p", offset=3),
+        streams.post("t", streams.start_s, "mayor resigned envelope casino", offset=4),
+        streams.post("u", streams.start_s, "bridge collapsed marlow", offset=5),
     ]
     outputs, state = streams.fold(batch, state)
     places = {output.post_id: output.micro_cluster for output in outputs}
