@@ -87,7 +87,8 @@ class TextCache(Generic[_Value]):
         if most_texts < 1:
             raise ValueError(f"a cache holds at least one text, not {most_texts}")
         self._most_texts = most_texts
-        self._values: OrderedDict[bytes, _Value] = OrderedDict()
+        self._values: OrderedDict[bytes, tuple[int, _Value]] = OrderedDict()
+        self._round = 0
         self.hits = 0
         """Look-ups that found their text."""
         self.misses = 0
@@ -99,21 +100,42 @@ class TextCache(Generic[_Value]):
     def get(self, text: str) -> _Value | None:
         """What was put for this text, unless it has made room for others."""
         key = _key(text)
-        value = self._values.get(key)
-        if value is None:
+        known = self._values.get(key)
+        if known is None:
             self.misses += 1
             return None
-        self._values.move_to_end(key)
         self.hits += 1
-        return value
+        self._keep(key, known[1])
+        return known[1]
 
     def put(self, text: str, value: _Value) -> None:
         """Remember a text's value; the text not asked for longest makes room."""
-        key = _key(text)
-        self._values[key] = value
-        self._values.move_to_end(key)
+        self._keep(_key(text), value)
         if len(self._values) > self._most_texts:
             self._values.popitem(last=False)
+
+    def forget_unasked(self) -> int:
+        """Begin a round, and forget what was not asked for in the one that ends; how many those were.
+
+        What is known of a text holds words of it, so a text that was deleted and comes no more must go from here too.
+
+        >>> cache = TextCache[int](9)
+        >>> cache.put("a", 1); cache.put("b", 2); cache.forget_unasked(); cache.get("a"); cache.forget_unasked()
+        0
+        1
+        1
+        >>> cache.get("a"), cache.get("b")
+        (1, None)
+        """
+        before = len(self._values)
+        while self._values and next(iter(self._values.values()))[0] < self._round:
+            self._values.popitem(last=False)
+        self._round += 1
+        return before - len(self._values)
+
+    def _keep(self, key: bytes, value: _Value) -> None:
+        self._values[key] = (self._round, value)
+        self._values.move_to_end(key)
 
 
 def embed(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -38,6 +38,8 @@ from streams.worker import Worker
 MAX_BATCH = 64
 """Posts a batch: with the default model, a fifth of a second of new texts on one core."""
 MAX_WAIT_S = 0.03
+CACHE_ROUND_S = 12 * 3600.0
+"""Scores of a text that nobody posts any more are forgotten after one to two of these: within a day."""
 CONFIGURATION_EVERY_S = 10.0
 """How often a worker looks for changed time parameters; only one of them gets the record itself."""
 
@@ -218,6 +220,13 @@ class ScoreWorker:
             elif isinstance(outcome, _Refused):
                 self._metrics.posts_scored.labels(outcome="dead_letter").inc()
 
+    async def forget_texts(self) -> None:
+        """Let the cache forget the texts that come no more: those of deleted posts among them."""
+        while True:
+            await asyncio.sleep(CACHE_ROUND_S)
+            gone = await asyncio.get_running_loop().run_in_executor(self._scoring, self._scorer.cache.forget_unasked)
+            _log.info("%d texts that came no more are forgotten", gone)
+
     async def follow_configuration(self) -> None:
         """Keep the time parameters of this worker those in force."""
         while True:
@@ -253,7 +262,7 @@ async def _run(settings: Settings) -> int:
     scorer = await asyncio.to_thread(load_scorer, settings, timed=_span_of(metrics))
     configuration = await asyncio.to_thread(open_journal, settings, scorer.space)
     stage = ScoreWorker(settings, scorer, configuration, metrics)
-    await stage.worker.run(stop_on_signal(), ready={}, beside=[stage.follow_configuration])
+    await stage.worker.run(stop_on_signal(), ready={}, beside=[stage.forget_texts, stage.follow_configuration])
     return 0
 
 
