@@ -68,6 +68,12 @@ class MonitorWorker:
         loading = [shard for shard, owner in self._owners.items() if not owner.is_loaded.is_set()]
         return f"loading shard(s) {', '.join(map(str, loading))}" if loading else None
 
+    def is_whole(self) -> str | None:
+        """Check for readiness: no shard lacks entries; it says so until a start from a snapshot."""
+        missing = {shard: owner.missing_entries for shard, owner in self._owners.items() if owner.missing_entries}
+        words = ", ".join(f"{count} entries of shard {shard}" for shard, count in missing.items())
+        return f"cold: {words} were gone from the journal before they were read" if missing else None
+
     async def write_ticks(self) -> None:
         """Say in the journal that time passes, about once a second, where no post says so."""
         topics = (topic_name(self._settings, "posts"),)
@@ -140,7 +146,7 @@ async def _run(settings: Settings) -> int:
     stage = MonitorWorker(settings, metrics)
     await stage.worker.run(
         stop_on_signal(),
-        ready={"state": stage.is_loaded},
+        ready={"state": stage.is_loaded, "memory": stage.is_whole},
         beside=[stage.write_ticks],
         before_stop=stage.take_snapshots,
     )

@@ -64,6 +64,8 @@ class ShardOwner:
         self.shard = shard
         self.ticks = Ticks()
         self.is_loaded = asyncio.Event()
+        self.missing_entries = 0
+        """Entries that retention took before any snapshot held them."""
         self._settings = settings
         self._metrics = metrics
         self._progressed = progressed
@@ -235,8 +237,14 @@ class ShardOwner:
             self._state = new_state()
             chunks.start = 0
         if chunks.start < chunks.begins_at:
-            # Older entries are gone: what they held stays unknown, and the state says so.
-            _log.warning("shard %d: cold start, the journal begins at offset %d", self.shard, chunks.begins_at)
+            # What they held stays unknown: that is an alarm, on every way out that there is.
+            self.missing_entries += chunks.begins_at - chunks.start
+            _log.error(
+                "shard %d: cold start: the entries from %d to %d are gone from the journal, and no snapshot holds them",
+                self.shard,
+                chunks.start,
+                chunks.begins_at - 1,
+            )
             self._state.core.next_offset = chunks.begins_at
             chunks.start = chunks.begins_at
             self._metrics.cold_start.set(1)

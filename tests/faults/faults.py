@@ -1,13 +1,22 @@
 """What can go wrong, each as a function from a way to make a pipeline to a row of figures."""
 
+import hashlib
+import re
 import signal
 import time
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from rig import Pipeline, Row
+import msgspec
+from rig import BEGINS, Pipeline, Row, hooks
 
-from streams.apache_kafka import Node
+from detectors.codec import STATE_VERSION, decode_entry, encode_entry
+from detectors.entries import Origin, ScoredPost
+from streams.apache_kafka import Node, several_nodes
+from streams.snapshots import Envelope
+
+DEADLY = "deadlyword"
+"""A text with this word kills the scorer that embeds it."""
 
 
 class Bench(Protocol):
@@ -64,11 +73,305 @@ def zombie(bench: Bench, *, long: bool) -> Row:
         return pipeline.judge("a frozen monitor comes back after its shard moved")
 
 
+def one_of_two_scorers(bench: Bench, *, long: bool) -> Row:
+    """One of two scorers is down while the other races on: its backlog is not late."""
+    with bench.make(posts=1500 if long else 600) as pipeline:
+        pipeline.start_both()
+        pipeline.start("score", "b")
+        pipeline.publish(20.0)
+        pipeline.pause(4.0, 5.0)
+        # Frozen, not dead: until its session runs out its partition is nobody's.
+        frozen = pipeline.worker("score", "b")
+        frozen.send(signal.SIGSTOP)
+        time.sleep(60.0 if long else 9.0)
+        frozen.send(signal.SIGCONT)
+        pipeline.rounds = 1
+        pipeline.recovered()
+        pipeline.finish()
+        row = pipeline.judge("one of two scorers is down, the other races on")
+        pipeline.demand(not pipeline.folded.core.late, f"{pipeline.folded.core.late} posts count as late")
+        return row
+
+
+def comings_and_goings(bench: Bench, *, long: bool) -> Row:
+    """Workers join and leave."""
+    rounds = 20 if long else 2
+    with bench.make(posts=rounds * 600) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(40.0)
+        for number in range(rounds):
+            for stage in ("score", "monitor"):
+                pipeline.start(stage, "guest")
+            pipeline.pause(6.0, 9.0)
+            for stage in ("score", "monitor"):
+                guest = pipeline.release(stage, "guest")
+                pipeline.demand(guest.stop() == 0, "a worker that was asked to stop did not end in order")
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("workers join and leave")
+
+
+def slow_handler(bench: Bench, *, long: bool) -> Row:
+    """A scorer is ten seconds in one batch while another one joins."""
+    with bench.make(posts=600) as pipeline:
+        slow = pipeline.folder / "slow"
+        pipeline.start("score", environment=hooks(slow=slow))
+        pipeline.start("monitor")
+        pipeline.until(lambda: bool(pipeline.values("journal")), "the journal does not begin")
+        pipeline.publish(20.0)
+        for number in range(4 if long else 1):
+            pipeline.pause(1.0, 3.0)
+            slow.touch()
+            pipeline.pause(0.5, 1.0)
+            pipeline.start("score", f"b{number}")
+            time.sleep(10.0)
+            slow.unlink()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("a slow handler across a rebalance")
+
+
+def broker_restart(bench: Bench, *, long: bool) -> Row:
+    """The broker is stopped and started."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(20.0)
+        for number in range(4 if long else 1):
+            pipeline.pause(2.0, 4.0)
+            bench.node.stop()
+            pipeline.pause(2.0, 5.0)
+            bench.node.start()
+            bench.node.wait()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("the broker is stopped and started")
+
+
+def broker_slow(bench: Bench, *, long: bool) -> Row:
+    """The broker answers slowly, and then for a while not at all."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(20.0)
+        for number in range(4 if long else 1):
+            until_s = time.monotonic() + 6.0
+            while time.monotonic() < until_s:
+                bench.node.pause()
+                time.sleep(0.4)
+                bench.node.resume()
+                time.sleep(0.1)
+            bench.node.pause()
+            time.sleep(15.0 if long else 8.0)
+            bench.node.resume()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("a slow and a briefly unreachable broker")
+
+
+def two_of_three(bench: Bench, *, long: bool) -> Row:
+    """Two brokers of three are lost and regained; every record is confirmed by two."""
+    with several_nodes(3) as nodes:
+        address = ",".join(node.address for node in nodes)
+        with bench.make(posts=600, address=address, replication=3) as pipeline:
+            pipeline.start_both()
+            pipeline.publish(20.0)
+            for number in range(4 if long else 1):
+                pipeline.pause(2.0, 4.0)
+                lost = pipeline.chance.sample(nodes, 2)
+                for node in lost:
+                    node.kill()
+                pipeline.pause(4.0, 6.0)
+                for node in lost:
+                    node.start()
+                for node in lost:
+                    node.wait()
+                pipeline.recovered(within_s=200.0)
+                pipeline.rounds = number + 1
+            pipeline.finish()
+            return pipeline.judge("two brokers of three are lost and regained")
+
+
+def poison(bench: Bench, *, long: bool) -> Row:
+    """Records that no one can use: not JSON, one that kills the scorer, one that the monitor cannot fold."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start("score", environment=hooks(deadly=DEADLY))
+        pipeline.start("monitor")
+        pipeline.until(lambda: bool(pipeline.values("journal")), "the journal does not begin")
+        pipeline.publish(20.0)
+        pipeline.pause(1.0, 2.0)
+        deadly = {"post_id": "deadly", "platform": "x", "author_id": "a", "text": f"{DEADLY} words"}
+        pipeline.append("posts", b"{not JSON")
+        pipeline.append("posts", msgspec.json.encode(deadly | {"created_at": BEGINS}))
+        pipeline.until(lambda: len(pipeline.values("dead-letters")) == 2, "there are not two dead letters")
+        pipeline.recovered()
+        pipeline.append("journal", encode_entry(_unfoldable(pipeline)))
+        pipeline.until(lambda: "is left out" in pipeline.logs("monitor"), "the entry is not left out")
+        pipeline.recovered()
+        pipeline.rounds = 3
+        pipeline.finish()
+        row = pipeline.judge("a poison record at every stage")
+        skipped = pipeline.folded.left_out().get("skipped_entry", 0)
+        pipeline.demand(skipped == 1, f"{skipped} entries are left out, not one")
+        return row
+
+
+def refused_snapshots(bench: Bench, *, long: bool) -> Row:
+    """The broker takes no snapshots, as with a full disk; a monitor dies meanwhile."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(30.0)
+        pipeline.until(lambda: "new chunks" in pipeline.logs("monitor"), "there is no first snapshot")
+        pipeline.alter("snapshots", {"max.message.bytes": "200"})
+        pipeline.until(lambda: "no snapshot of shard 0 was written" in pipeline.logs("monitor"), "nobody complains")
+        pipeline.worker("monitor").kill()
+        pipeline.recovered()
+        pipeline.alter("snapshots", {"max.message.bytes": "4194304"})
+        pipeline.until(lambda: "new chunks" in pipeline.worker("monitor").words(), "there are no snapshots again")
+        pipeline.rounds = 1
+        pipeline.finish()
+        return pipeline.judge("no disk for snapshots")
+
+
+def damaged_snapshots(bench: Bench, *, long: bool) -> Row:
+    """The newest snapshot is cut short, then one has a chunk changed, then both are of another version."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(15.0)
+        for number, damage in enumerate((_cut_short, _change_a_chunk, _make_older)):
+            monitor = pipeline.worker("monitor")
+            pipeline.until(lambda one=monitor: one.words().count("new chunks") >= 2, "there are no two snapshots")
+            pipeline.release("monitor").kill()
+            words = damage(pipeline)
+            pipeline.start("monitor")
+            pipeline.recovered()
+            said = pipeline.worker("monitor").words()
+            pipeline.demand(words in said, f"the monitor does not say {words!r}")
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("a snapshot cut short, changed, of another version")
+
+
+def spare(bench: Bench, *, long: bool) -> Row:
+    """An idle spare takes over when the monitor dies for good."""
+    with bench.make(posts=600) as pipeline:
+        pipeline.start_both()
+        pipeline.start("monitor", "b")
+        pipeline.publish(20.0)
+        for number in range(4 if long else 1):
+            pipeline.pause(5.0, 7.0)
+            name = _owner(pipeline)
+            pipeline.release("monitor", name).kill()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+            pipeline.start("monitor", name)
+        pipeline.finish()
+        return pipeline.judge("an idle spare takes over")
+
+
+def known_by_name(bench: Bench, *, long: bool) -> Row:
+    """A monitor with a name of its own is killed, and has its shard again at once."""
+    with bench.make(posts=600, instance="first") as pipeline:
+        pipeline.start_both()
+        pipeline.publish(20.0)
+        for number in range(10 if long else 2):
+            pipeline.pause(2.0, 4.0)
+            pipeline.worker("monitor").kill()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.finish()
+        return pipeline.judge("SIGKILL of a worker that is known by name")
+
+
+def eaten_journal(bench: Bench, *, long: bool) -> Row:
+    """Retention has eaten the journal, and there is no snapshot: an alarm, not a silent gap."""
+    with bench.make(posts=600, snapshot_every_s=3600.0) as pipeline:
+        pipeline.start_both()
+        pipeline.publish(0.0)
+        pipeline.finish()
+        pipeline.release("monitor").kill()
+        eaten = 100
+        pipeline.eat("journal", eaten)
+        pipeline.start("monitor")
+        pipeline.recovered()
+        said = f"the entries from 0 to {eaten - 1} are gone"
+        pipeline.until(lambda: said in pipeline.logs("monitor"), f"the monitor does not say {said!r}")
+        metrics, ready = pipeline.page("monitor", "metrics"), pipeline.page("monitor", "readyz")
+        pipeline.demand("emberwatch_cold_start 1.0" in metrics, "the metric does not say it")
+        pipeline.demand(f"{eaten} entries" in ready, f"readiness does not say it: {ready}")
+        pipeline.rounds = 1
+        posts = len(pipeline.values("journal"))
+        return Row("retention has eaten the journal", 1, posts, 0, 0, 0, 0, round(max(pipeline.recovery_s), 1))
+
+
 def _owner(pipeline: Pipeline) -> str:
-    """Name of the monitor that has the shard: the one that said so last."""
-    loaded = {name: pipeline.worker("monitor", name).words().rfind("is loaded") for name in ("a", "b")}
-    return max(loaded, key=lambda name: loaded[name])
+    """Name of the monitor that has the shard: the one that took it last."""
+    taken = {name: pipeline.worker("monitor", name).words() for name in ("a", "b")}
+    times = {name: re.findall(r"^(\S+ ?\S*) .*is loaded", words, re.MULTILINE) for name, words in taken.items()}
+    return max(times, key=lambda name: times[name][-1] if times[name] else "")
 
 
-ALL = (nothing, kills, zombie)
+def _unfoldable(pipeline: Pipeline) -> ScoredPost:
+    """A post whose vector is shorter than those of its space."""
+    entries = (decode_entry(value) for value in pipeline.values("journal"))
+    post = next(entry for entry in entries if isinstance(entry, ScoredPost) and entry.vector is not None)
+    assert post.vector is not None
+    vector = msgspec.structs.replace(post.vector, dense=post.vector.dense[:7])
+    origin = Origin("elsewhere", 0, 0)
+    return msgspec.structs.replace(post, origin=origin, post_id="unfoldable", kind="post", vector=vector)
+
+
+def _manifests(pipeline: Pipeline) -> list[tuple[bytes, Envelope]]:
+    """Manifests on the topic with their keys, the newest last."""
+    last = {record.key: record.value for record in pipeline.records("snapshots")}
+    found = [
+        (key, msgspec.json.decode(value, type=Envelope)) for key, value in last.items() if key.startswith(b"manifest/")
+    ]
+    return sorted(found, key=lambda one: one[1].sequence)
+
+
+def _cut_short(pipeline: Pipeline) -> str:
+    key, envelope = _manifests(pipeline)[-1]
+    whole = msgspec.json.encode(envelope)
+    pipeline.append("snapshots", whole[: len(whole) // 2], key=key)
+    return "a manifest of shard 0 is damaged"
+
+
+def _change_a_chunk(pipeline: Pipeline) -> str:
+    manifests = _manifests(pipeline)
+    name = next(name for name in manifests[-1][1].chunks if name not in manifests[0][1].chunks)
+    pipeline.append("snapshots", b"changed", key=b"chunk/" + name.encode())
+    return "is damaged: section"
+
+
+def _make_older(pipeline: Pipeline) -> str:
+    for key, envelope in _manifests(pipeline):
+        manifest = envelope.manifest.replace(
+            f'"state_version":{STATE_VERSION}'.encode(), f'"state_version":{STATE_VERSION - 1}'.encode()
+        )
+        digest = hashlib.blake2b(manifest, digest_size=16).hexdigest()
+        older = msgspec.structs.replace(envelope, manifest=manifest, digest=digest)
+        pipeline.append("snapshots", msgspec.json.encode(older), key=key)
+    return f"state of version {STATE_VERSION - 1}, this code reads {STATE_VERSION}"
+
+
+ALL = (
+    nothing,
+    kills,
+    one_of_two_scorers,
+    comings_and_goings,
+    slow_handler,
+    broker_restart,
+    broker_slow,
+    two_of_three,
+    poison,
+    refused_snapshots,
+    damaged_snapshots,
+    spare,
+    known_by_name,
+    zombie,
+    eaten_journal,
+)
 """In the order in which they are run."""

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,9 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
+from kafka import TopicPartition
+from kafka.admin import ConfigResource
+from kafka.consumer.fetcher import ConsumerRecord
 
 from detectors.codec import decode_entry, encode_record
 from detectors.comparison import AlertWithMembers, differences, with_members
@@ -32,11 +37,12 @@ from detectors.posts import decode_post
 from detectors.replay import InEventOrder, Replay
 from detectors.scoring import Scorer
 from detectors.skipped import announced, leave_out
+from detectors.state import MonitorState
 from streams import publish, topics
 from streams.embedded_broker import free_port
 from streams.faust_app import group_of
 from streams.json_lines import read_lines
-from streams.kafka_clients import read_to_end
+from streams.kafka_clients import admin_client, producer, read_to_end
 from streams.lag import GroupLag, lag
 from streams.models import configuration_of, load_weights
 from streams.settings import PREFIX, Settings
@@ -160,6 +166,12 @@ class Worker:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
+def hooks(**given: object) -> dict[str, str]:
+    """Variables for a child process in which things go wrong (`hooks/sitecustomize.py`)."""
+    folder = str(Path(__file__).parent / "hooks")
+    return {"PYTHONPATH": folder, **{f"FAULT_{name.upper()}": str(value) for name, value in given.items()}}
+
+
 class FaultError(AssertionError):
     """Something did not happen that had to."""
 
@@ -174,8 +186,10 @@ class Pipeline:
         self.recovery_s: list[float] = []
         self.rounds = 0
         self.complaints: list[str] = []
+        self.folded = MonitorState()
+        """The state in which the fold of the journal ended."""
         self.workers: list[Worker] = []
-        self._folder = folder
+        self.folder = folder
         self._number = 0
         self._supervised: dict[str, tuple[Worker, Settings, dict[str, str]]] = {}
         self._lock = threading.Lock()
@@ -200,7 +214,7 @@ class Pipeline:
 
     def start(self, stage: str, name: str = "a", environment: dict[str, str] | None = None) -> Worker:
         """Start a worker and keep it running under a name."""
-        folder = self._folder / f"{stage}-{name}"
+        folder = self.folder / f"{stage}-{name}"
         folder.mkdir(parents=True, exist_ok=True)
         # Notes of what crashed a worker live as long as its folder: each has its own, as on a machine of its own.
         settings = msgspec.structs.replace(self.settings, data_dir=folder, metrics_port=free_port())
@@ -277,9 +291,51 @@ class Pipeline:
         """Values on a topic, as a reader of committed records sees them."""
         return [record.value for record in read_to_end(self.settings, [topic_name(self.settings, name)])]
 
+    def records(self, name: Name) -> list[ConsumerRecord]:
+        """Records on a topic."""
+        return list(read_to_end(self.settings, [topic_name(self.settings, name)]))
+
+    def append(self, name: Name, value: bytes, *, key: bytes | None = None) -> None:
+        """Write a record of our own, to the first partition."""
+        sender = producer(self.settings)
+        try:
+            sender.send(topic_name(self.settings, name), key=key, value=value, partition=0).get(timeout=30.0)
+        finally:
+            sender.close(timeout=10.0)
+
+    def alter(self, name: Name, changes: dict[str, str]) -> None:
+        """Change settings of a topic."""
+        admin = admin_client(self.settings)
+        try:
+            admin.alter_configs([ConfigResource("TOPIC", topic_name(self.settings, name), configs=changes)])
+        finally:
+            admin.close()
+
+    def eat(self, name: Name, below: int) -> None:
+        """Delete what is below an offset, as retention does."""
+        admin = admin_client(self.settings)
+        try:
+            admin.delete_records({TopicPartition(topic_name(self.settings, name), 0): below})
+        finally:
+            admin.close()
+
+    def page(self, stage: str, path: str, name: str = "a") -> str:
+        """What a worker's own pages say, whatever the status."""
+        port = self._supervised[f"{stage}-{name}"][1].metrics_port
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10.0) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    def demand(self, holds: bool, words: str) -> None:
+        """Raise `FaultError` where something does not hold."""
+        if not holds:
+            raise FaultError(words)
+
     def logs(self, stage: str) -> str:
         """Everything that the workers of a stage have said."""
-        return "\n".join(file.read_text(errors="replace") for file in sorted(self._folder.glob(f"{stage}-*.log")))
+        return "\n".join(file.read_text(errors="replace") for file in sorted(self.folder.glob(f"{stage}-*.log")))
 
     def judge(self, fault: str, *, refused: int = 0) -> Row:
         """Compare with both oracles; `refused` posts of the story may not be folded."""
@@ -288,6 +344,7 @@ class Pipeline:
             for record in read_to_end(self.settings, [topic_name(self.settings, "journal")])
         ]
         replay = Replay()
+        self.folded = replay.state
         replay.state.core.next_offset = journal[0][0]
         items = [(offset, decode_entry(value)) for offset, value in journal]
         replay.run(leave_out(items, announced(items)))
@@ -338,7 +395,7 @@ class Pipeline:
 
     def _spawn(self, settings: Settings, stage: str, name: str, environment: dict[str, str]) -> Worker:
         self._number += 1
-        worker = Worker(settings, stage, self._folder / f"{stage}-{name}-{self._number}.log", environment)
+        worker = Worker(settings, stage, self.folder / f"{stage}-{name}-{self._number}.log", environment)
         self.workers.append(worker)
         return worker
 
