@@ -407,6 +407,7 @@ class Assessor:
             behind_s=round(time.greatest_at_s - watermark_at_s, 3),
             late_ratio=round(tally.late / max(1, tally.posts), 4),
             silent_partitions=sum(one.idle for one in time.partitions.values()),
+            delay_s=self._core.delay_s,
         )
 
     def _drop_cases(self) -> None:

@@ -73,6 +73,8 @@ class ScoredPost(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pos
     community: str | None = None
     place: str | None = None
     ingested_at_s: float
+    scored_at_s: float = 0.0
+    """Wall clock when it was scored, of a live source; 0 where that says nothing."""
     speed: float = 1.0
     """Event seconds a second at which the source is played: 1 live, N in a replay, 0 at maximum speed."""
     vector: Vector | None = None

@@ -174,6 +174,8 @@ class _Batch:
     def _arrive(self, post: ScoredPost) -> Iterator[Output]:
         """Fold a post as it comes, or, of history at maximum speed, when its time has come on every partition."""
         self._core.time.speed = post.speed
+        if post.scored_at_s:
+            self._core.delay_s = round(max(0.0, post.scored_at_s - post.ingested_at_s), 3)
         if not self._is_merged(post):
             yield from self._post(post, partition_name(post.origin))
             yield from self._move_time()

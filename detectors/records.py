@@ -258,6 +258,9 @@ class DataHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     behind_s: float
     late_ratio: float
     silent_partitions: int
+    delay_s: float | None = None
+    """From the arrival of the last live post to its scoring: what came since is not in this alert. None: no live
+    post."""
 
 
 class Review(Struct, frozen=True, kw_only=True, omit_defaults=True):

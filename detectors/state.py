@@ -39,6 +39,8 @@ class Core(Struct):
     """Posts that were counted."""
     late: int = 0
     """Of these, posts behind the watermark."""
+    delay_s: float | None = None
+    """From the arrival of the last live post to its scoring."""
 
 
 class MonitorState:

@@ -53,6 +53,9 @@ SHIFT_POSTS = 10
 SHIFT_SHARE = 0.15
 """Shares that move less are not."""
 
+NOTABLE_DELAY_S = 5.0
+"""A delay of scoring that is worth a word."""
+
 
 def why_now(counts: Counts, growth: Growth) -> str:
     """Say in one line why to look now.
@@ -372,6 +375,7 @@ def _small_print(alert: Alert) -> Iterator[str]:
     yield (
         f"Data: complete up to {_time(health.watermark_at)}; {_percent(health.late_ratio)} of the posts came late; "
         f"{_plural(health.silent_partitions, 'silent partition')}"
+        + (f"; scoring was {health.delay_s:.0f} s behind" if (health.delay_s or 0.0) >= NOTABLE_DELAY_S else "")
     )
     yield f"Made with model {alert.model}, configuration {alert.config_hash}"
     yield f"Kept until {_time(alert.handling.retain_until)}"

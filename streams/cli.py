@@ -470,6 +470,51 @@ def bench(name: str, data: Path, json_file: Path | None, pictures: Path | None, 
     return _run("streams.bench_command", name=name, data=data, json_file=json_file, pictures=pictures, peers=peers)
 
 
+@emberwatch.command(
+    epilog="""\b
+Examples:
+  emberwatch load --rate 50 --rate 100            # latency at two rates, with the default model
+  emberwatch load --find-knee --json knee.json    # up to which rate the workers keep up
+  emberwatch load --day                           # what a day leaves in memory and on disk
+"""
+)
+@click.option("--rate", "rates", type=click.FloatRange(min=0.1), multiple=True, help="Posts a second; again for more.")
+@click.option("--seconds", type=click.FloatRange(min=1.0), default=30.0, show_default=True, help="How long each rate.")
+@click.option("--find-knee", "to_knee", is_flag=True, help="Raise the rate until the workers fall behind.")
+@click.option("--scorers", type=click.IntRange(min=1), default=1, show_default=True, help="Score workers.")
+@click.option("--apache", is_flag=True, help="On Apache Kafka (`make kafka-install`), not the embedded broker.")
+@click.option("--day", is_flag=True, help="Instead: fold a made-up day as fast as it goes; shows what is held.")
+@click.option("--posts", type=click.IntRange(min=24), default=86_400, show_default=True, help="Posts of the day.")
+@click.option("--hours", type=click.IntRange(min=1), default=24, show_default=True, help="Length of the day.")
+@click.option("--horizon-hours", type=click.FloatRange(min=0.0), default=0.0, help="Remember posts for so long only.")
+@click.option("--json", "json_file", type=NEW_FILE, help="Write the figures to this file as well.")
+def load(
+    rates: tuple[float, ...],
+    seconds: float,
+    to_knee: bool,
+    scorers: int,
+    apache: bool,
+    day: bool,
+    posts: int,
+    hours: int,
+    horizon_hours: float,
+    json_file: Path | None,
+) -> int | None:
+    """Put a load on a broker and workers of its own, and measure latency and the rate that they bear."""
+    if day:
+        arguments = {"posts": posts, "hours": hours, "horizon_hours": horizon_hours, "json_file": json_file}
+        return _run("streams.load_command", "run_day_of", **arguments)
+    return _run(
+        "streams.load_command",
+        rates=rates or (50.0,),
+        seconds=seconds,
+        to_knee=to_knee,
+        scorers=scorers,
+        apache=apache,
+        json_file=json_file,
+    )
+
+
 @emberwatch.group()
 def broker() -> None:
     """The embedded broker: Kafka-compatible, in memory, for first runs and tests."""

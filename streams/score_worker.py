@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import msgspec
 import prometheus_client
 from msgspec import Struct
 
@@ -98,7 +99,7 @@ class ScoreWorker:
         with self._timed("score"):
             scored = dict(zip((post.origin for post in posts), await self._score(posts), strict=True))
         settled = [
-            _settled(scored[outcome.origin], event) if isinstance(outcome, _Scorable) else outcome
+            _settled(scored[outcome.origin], event, outcome.speed) if isinstance(outcome, _Scorable) else outcome
             for event, outcome in zip(events, outcomes, strict=True)
         ]
         with self._timed("journal"):
@@ -271,8 +272,11 @@ def _span_of(metrics: Metrics) -> Timed:
     return lambda stage: metrics.score_stage.labels(stage=stage).time() if stage == "embed" else nullcontext()
 
 
-def _settled(scored: ScoredPost | str, event: Event) -> ScoredPost | _Refused:
-    return _Refused(event, "text", scored) if isinstance(scored, str) else scored
+def _settled(scored: ScoredPost | str, event: Event, speed: float) -> ScoredPost | _Refused:
+    if isinstance(scored, str):
+        return _Refused(event, "text", scored)
+    # Stamped here, so that whoever folds the journal, whenever, reads the same delay. History has none.
+    return msgspec.structs.replace(scored, scored_at_s=round(time.time(), 3)) if speed == 1.0 else scored
 
 
 def _origin(event: Event) -> Origin:

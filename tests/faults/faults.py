@@ -102,7 +102,10 @@ def comings_and_goings(bench: Bench, *, long: bool) -> Row:
         for number in range(rounds):
             for stage in ("score", "monitor"):
                 pipeline.start(stage, "guest")
-            pipeline.pause(6.0, 9.0)
+            for stage in ("score", "monitor"):
+                begun = pipeline.worker(stage, "guest")
+                pipeline.until(lambda one=begun: "metrics and health on" in one.words(), "the guest does not begin")
+            pipeline.pause(3.0, 6.0)
             for stage in ("score", "monitor"):
                 guest = pipeline.release(stage, "guest")
                 pipeline.demand(guest.stop() == 0, "a worker that was asked to stop did not end in order")
