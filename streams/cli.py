@@ -502,8 +502,14 @@ def load(
 ) -> int | None:
     """Put a load on a broker and workers of its own, and measure latency and the rate that they bear."""
     if day:
-        arguments = {"posts": posts, "hours": hours, "horizon_hours": horizon_hours, "json_file": json_file}
-        return _run("streams.load_command", "run_day_of", **arguments)
+        return _run(
+            "streams.load_command",
+            "run_day_of",
+            posts=posts,
+            hours=hours,
+            horizon_hours=horizon_hours,
+            json_file=json_file,
+        )
     return _run(
         "streams.load_command",
         rates=rates or (50.0,),

@@ -30,7 +30,7 @@ from streams.publish import SPEED_HEADER
 from streams.settings import PREFIX, Settings, Stage
 from streams.topics import topic_name
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
 READY_WITHIN_S = 240.0
 DRAINED_WITHIN_S = 300.0
 SETTLES_S = 2.0

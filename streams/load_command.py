@@ -11,7 +11,7 @@ from rich.table import Table
 
 from streams import apache_kafka, embedded_broker, topics
 from streams.day import Hour, run_day, with_horizon
-from streams.load import Load, Measured, Mixture, Watch, find_knee, knee, workers
+from streams.load import PERCENTILES, Load, Measured, Mixture, Watch, find_knee, knee, workers
 from streams.models import configuration_of, load_scorer
 from streams.settings import Settings, load_configuration
 
@@ -84,11 +84,24 @@ def _tell(console: Console, one: Measured) -> None:
 
 def _show(measured: Sequence[Measured], *, to_knee: bool) -> None:
     console = Console(highlight=False)
-    columns = ("posts/s", "posts", "to", "p50", "p90", "p99", "p99.9", "max", "waited at the end", "drained", "lost")
+    columns = (
+        "posts/s",
+        "posts",
+        "to",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "p99.9",
+        "max",
+        "waited at the end",
+        "drained",
+        "lost",
+    )
     table = Table(*columns, "say they are late", title="Seconds from the moment a post was due", title_justify="left")
     for one in measured:
         for place, found in (("journal", one.journal_s), ("alert", one.alert_s)):
-            figures = [f"{value:.3f}" for value in found.values()] or [""] * 5
+            figures = [f"{value:.3f}" for value in found.values()] or [""] * len(PERCENTILES)
             rest = [f"{one.backlog_posts:,}", f"{one.drained_s:.1f}", str(one.lost), ""]
             late = ["", "", "", f"{one.alerts_say_late} of {one.alerts} alerts"]
             table.add_row(f"{one.rate:g}", f"{one.posts:,}", place, *figures, *(rest if place == "journal" else late))
