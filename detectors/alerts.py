@@ -30,6 +30,7 @@ from detectors.policy import (
 from detectors.records import (
     KINDS,
     SEVERITIES,
+    ActingAlike,
     Counts,
     Feedback,
     Growth,
@@ -55,6 +56,8 @@ FACTS: dict[str, str] = {
     "incites": "a notable share of the posts call for violence or hatred",
     "call_names_place_and_time": "an inciting post calls to act and names a place and a time",
     "private_person_named": "several accounts name a private person as the one who did it",
+    "acting_alike": "a notable share of the accounts shared the same within seconds of one another, again and again,"
+    " beyond chance; fans do so too: a condition to add to others, never one of its own",
     "named_by_officials": "most of the posts that name the person give police or another authority as the source",
 }
 """Every fact that a rule may name, and what it means."""
@@ -94,6 +97,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     call_names_place_and_time: bool = False
     private_person_named: bool = False
     named_by_officials: bool = False
+    acting_alike: bool = False
     counts: Counts
     growth: Growth
     claims: tuple[MatchedClaim, ...] = ()
@@ -116,6 +120,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     inciting_share: float = 0.0
     calls: int = 0
     named: NamedPersons = NamedPersons()
+    alike: ActingAlike | None = None
     falsehood: FalsehoodParameters = FalsehoodParameters()
     incitement: IncitementParameters = IncitementParameters()
 
@@ -247,6 +252,7 @@ def establish(
     *,
     case: Case | None = None,
     named: NamedPersons = NOBODY,
+    alike: ActingAlike | None = None,
 ) -> Facts:
     """Find the facts of a narrative, from its tally and from the claims that it may repeat.
 
@@ -268,10 +274,13 @@ def establish(
     satirical_share = tally.satirical / tally.posts if tally.posts else 0.0
     credible_sources = configuration.sources.count_credible()
     incites = tally.inciting >= incitement.least_posts and inciting_share >= incitement.share
-    viral = growth.state == "bursting" or (case is not None and case.state == "open")
+    # Accounts that act alike count for less, so that a handful of them does not look like a crowd.
+    crowd = counts.authors if alike is None else alike.effective_accounts
+    is_crowd = crowd >= configuration.virality.least_authors
+    viral = (growth.state == "bursting" and is_crowd) or (case is not None and case.state == "open")
     return Facts(
         viral=viral,
-        spreading=viral or _spreads(growth, counts, configuration.virality),
+        spreading=viral or (is_crowd and _spreads(growth, counts, configuration.virality)),
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
         claim_rated_true=any(claim.verdict == "true" for claim in matched),
@@ -290,6 +299,8 @@ def establish(
         private_person_named=named.is_named,
         named_by_officials=named.is_named and named.by_officials,
         named=named,
+        acting_alike=alike is not None and alike.low >= configuration.coordination.notable_share,
+        alike=alike,
         counts=counts,
         growth=growth,
         claims=matched,
@@ -351,7 +362,6 @@ def _spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> 
     """Whether the window is significant and above the floors, of whatever cascades it consists."""
     return (
         counts.window_posts >= max(parameters.least_posts, parameters.least_ratio * growth.expected)
-        and counts.authors >= parameters.least_authors
         and growth.burst_z >= parameters.burst_z
     )
 

@@ -188,6 +188,9 @@ class Assessor:
             self._configuration,
             case=case,
             named=self._named(narrative),
+            alike=self._state.coordination.assess(
+                narrative.tally.authors, counted.authors, self._configuration.coordination
+            ),
         )
 
     def _named(self, narrative: NarrativeState) -> NamedPersons:
@@ -297,7 +300,8 @@ class Assessor:
             stance_trend=facts.stance_trend,
             matched_claims=facts.claims,
             verdict=withheld.from_text(verdict(facts)),
-            coordination=None,
+            coordination=None if facts.alike is None else facts.alike.share,
+            acting_alike=facts.alike,
             spread=_spread_without(narrative.tally.spread(), withheld),
             exemplars=tuple(Exemplar(post_id=one.post_id, why=why) for why, one in shown.items()),
             label=label,
@@ -363,6 +367,7 @@ class Assessor:
             why_now=why_now(facts.counts, facts.growth),
             withheld_names=tuple(name for name in withheld.found_in(texts) if name not in withheld.minors),
             possibly_minor=bool(facts.named.minors) or any(minors.is_in(text) for text in texts),
+            acting_alike=facts.alike,
         )
 
     def _withheld(self, named: NamedPersons) -> Withheld:

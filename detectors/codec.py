@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from detectors.coordination import Coordination
 from detectors.entries import ClaimEntry, Entry
 from detectors.micro_clusters import MicroClusters
 from detectors.narratives import MicroCluster, NarrativeState
@@ -120,6 +121,7 @@ def encode_state(state: MonitorState) -> Snapshot:
         "micros": _cut(micros, lambda item: item[0].micro_id),
         "narratives": _cut(narratives.narratives.values(), lambda item: item.narrative_id),
         "posts": _cut(posts.posts.items(), lambda item: item[0]),
+        "coordination": [[state.coordination]],
         "claims": _cut(state.claims.entries(), lambda item: item.claim_id),
     }
     chunks: dict[str, bytes] = {}
@@ -157,6 +159,7 @@ def decode_state(manifest: bytes, chunks: Mapping[str, bytes]) -> MonitorState:
         forgotten_authors=forgotten.authors,
         evicted=forgotten.evicted,
     )
+    state.coordination = sections.only("coordination", Coordination)
     for entry in sections.items("claims", ClaimEntry):
         state.claims.put(entry)
     return state

@@ -290,6 +290,7 @@ class _Batch:
         narrative = self._state.narratives.narrative_of(micro_id)
         assert narrative is not None
         self._note_names(micro_id, narrative, mark)
+        self._note_shares(post, mark)
         self._core.population.add(mark.at_s, mark.at_s - narrative.tally.first_at_s, in_ten)
         self._remember(post, micro_id, mark)
         yield self._assignment(post, micro_id, narrative)
@@ -307,6 +308,13 @@ class _Batch:
             self._state.leave_out("named_person_cap", evicted)
         for naming in mark.namings:
             self._core.names_heard.hear(naming.name, narrative.narrative_id, mark.at_s)
+
+    def _note_shares(self, post: ScoredPost, mark: Mark) -> None:
+        """Note what a post on time shares, for who acts alike."""
+        configuration = self._core.configuration
+        if not mark.late:
+            horizon_s = configuration.narratives.post_horizon_s
+            self._state.coordination.posted(post, mark.author_key, configuration.coordination, horizon_s)
 
     def _count_orphan(self, post: ScoredPost) -> Iterator[Output]:
         """Count a post that belongs to no narrative: an answer to what we never saw, or a text of another space."""
@@ -362,6 +370,7 @@ class _Batch:
             self._state.posts.forgotten_authors[key] = at_s
             gone += self._state.posts.of_author(key) + self._core.waiting.of_author(deletion.author_id)
             self._state.narratives.forget_author(key)
+            self._state.coordination.forget(key)
         held = self._core.merging.take(deletion.post_id, deletion.author_id)
         if held:
             self._state.leave_out("deleted", len(held))
@@ -392,6 +401,8 @@ class _Batch:
             yield from self._place_overdue(orphan)
         self._state.posts.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
         self._core.names_heard.expire(watermark_at_s)
+        horizon_s = self._core.configuration.narratives.post_horizon_s
+        self._state.coordination.expire(watermark_at_s, self._core.configuration.coordination, horizon_s)
         if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):
             yield from self._group()
         yield from Assessor(self._state).time_passed(watermark_at_s)

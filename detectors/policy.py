@@ -182,6 +182,25 @@ class NamedPersonParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     established_narratives: Annotated[int, Meta(ge=1, le=16)] = 8
 
 
+class CoordinationParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When accounts act alike beyond chance. It never alerts: it discounts reach, and is said beside other reasons."""
+
+    window_s: Positive = 30.0
+    """Shares of the same thing within so long of one another coincide (people need longer to see and pass on)."""
+    memory_s: Positive = 3600.0
+    """Sharers of a thing within so long give the chance of coinciding."""
+    false_discovery_rate: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.01
+    """Of the accounts said to act alike, how many may do so by chance."""
+    least_ratio: Positive = 3.0
+    """Effect floor: coincidences with partners over those expected."""
+    least_accounts: Count = 3
+    """Fewer accounts are not said to act alike."""
+    notable_share: Ratio = 0.1
+    """Lower bound of the share of a narrative's accounts from which the fact `acting_alike` holds."""
+    weight: Ratio = 0.25
+    """How much an account that acts alike counts for reach."""
+
+
 class LifeCycleParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hysteresis: how an alert that is open moves on."""
 
@@ -277,6 +296,7 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sources: SourceParameters = SourceParameters()
     incitement: IncitementParameters = IncitementParameters()
     named_persons: NamedPersonParameters = NamedPersonParameters()
+    coordination: CoordinationParameters = CoordinationParameters()
     life_cycle: LifeCycleParameters = LifeCycleParameters()
     time: TimeParameters = TimeParameters()
     embedding_space: str = ""

@@ -251,6 +251,25 @@ class Spread(Struct, frozen=True, kw_only=True):
     communities: dict[str, int]
 
 
+class ActingAlike(Struct, frozen=True, kw_only=True):
+    """Accounts of a narrative that act alike beyond chance: how many, never which. Fans and organisers do so too."""
+
+    accounts: int
+    """Of the `looked_at`, a uniform sample of the narrative's accounts (all, where there are few)."""
+    looked_at: int
+    share: float
+    low: float
+    high: float
+    """Bounds of the share, 95 %."""
+    times: int
+    """How often such an account shared the same within `window_s` of one that it had met so before; the median."""
+    by_chance: float
+    """How often chance would do that; the median."""
+    window_s: float
+    effective_accounts: float
+    """The narrative's accounts as they count for reach: those that act alike count for less."""
+
+
 class DataHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far the input can be trusted, from times stamped into the entries."""
 
@@ -306,6 +325,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     matched_claims: tuple[MatchedClaim, ...]
     verdict: str
     coordination: float | None
+    """Share of the accounts that act alike beyond chance; None where that is not seen."""
+    acting_alike: ActingAlike | None = None
     spread: Spread
     exemplars: tuple[Exemplar, ...]
     label: str
@@ -370,6 +391,7 @@ class Narrative(Struct, frozen=True, kw_only=True):
     """Names of accused private persons in its texts, for readers to take out before they show a text. Empty where one
     may be a minor: then the texts hold a placeholder already."""
     possibly_minor: bool = False
+    acting_alike: ActingAlike | None = None
 
 
 class NarrativeChange(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from msgspec import Struct, field
 
 from detectors.alerts import Budget, Case
+from detectors.coordination import Coordination
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
 from detectors.merging import Merging
@@ -51,6 +52,7 @@ class MonitorState:
         self.narratives = Narratives()
         self.posts = PostIndex()
         self.claims = ClaimIndex()
+        self.coordination = Coordination()
 
     @property
     def next_offset(self) -> int:
@@ -72,6 +74,7 @@ class MonitorState:
             **self.core.counted,
             "index_evicted": self.posts.evicted,
             "micro_cluster_cap": self.narratives.dropped_micros,
+            "coordination_cap": self.coordination.evicted,
             "name_history_evicted": self.core.names_heard.evicted,
             "date_distrusted": self.core.time.distrusted,
             "page_over_budget": self.core.budget.demoted,

@@ -11,6 +11,7 @@ from typing import Final
 from detectors.alerts import Case, Facts, Judgement
 from detectors.named_persons import NamedPersons
 from detectors.records import (
+    ActingAlike,
     Alert,
     Counts,
     Growth,
@@ -94,6 +95,7 @@ def reasons(
         *_growth_reasons(facts, share_of_stream),
         *_harm_reasons(facts),
         *_naming_reasons(facts),
+        *_alike_reasons(facts),
         *_case_reasons(judgement, case),
     )
 
@@ -236,6 +238,32 @@ def _naming_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.named.accounts),
             words=_naming_words(facts.named),
         )
+
+
+def _alike_reasons(facts: Facts) -> Iterator[Reason]:
+    """Say how many act alike; it never makes an alert, so the threshold of its fact does not matter here."""
+    if facts.alike is not None:
+        yield Reason(
+            signal="acting_alike",
+            measured=facts.alike.share,
+            expected=0.0,
+            words=alike_words(facts.alike),
+        )
+
+
+def alike_words(alike: ActingAlike) -> str:
+    """Say how many accounts act alike, against chance; never which.
+
+    >>> alike_words(ActingAlike(accounts=14, looked_at=60, share=0.2333, low=0.144, high=0.354, times=4, by_chance=0.3,
+    ...                         window_s=30.0, effective_accounts=53.5))[:58]
+    '14 of 60 accounts (14 to 35 % of all) act alike: they shar'
+    """
+    return (
+        f"{alike.accounts} of {_plural(alike.looked_at, 'account')} ({100 * alike.low:.0f} to {_percent(alike.high)} of"
+        f" all) act alike: they shared the same texts, links or posts within {duration(alike.window_s)} of one another,"
+        f" again and again, typically {_plural(alike.times, 'time')}; by chance {_number(alike.by_chance)} would. Fans"
+        " and organisers act alike too; for reach they count for less"
+    )
 
 
 def _naming_words(named: NamedPersons) -> str:
