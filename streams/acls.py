@@ -62,7 +62,7 @@ _READS: dict[Role, tuple[Name, ...]] = {
 }
 
 _WRITES: dict[Role, tuple[Name, ...]] = {
-    "publisher": ("posts", "claims"),
+    "publisher": ("posts", "claims", "audit"),
     "score": ("journal", "dead-letters"),
     "monitor": (
         "journal",

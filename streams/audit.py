@@ -5,6 +5,7 @@ text writes the record first and waits for the broker to confirm it; where that 
 the broker is away nobody reads texts, but alerts themselves, their figures and the pager do not depend on it.
 """
 
+import getpass
 import json
 import threading
 from collections.abc import Iterator
@@ -109,9 +110,10 @@ def write(settings: Settings, entry: Entry) -> None:
         log.write(entry)
 
 
-def command_entry(what: What, *, by: str, about: str = "", detail: str = "") -> Entry:
-    """Make the entry of something done at the command line now."""
-    return Entry(what=what, by=by, about=about, detail=detail, client="command", at=datetime.now(UTC))
+def note_command(settings: Settings, what: What, *, by: str | None = None, about: str = "", detail: str = "") -> None:
+    """Write down what is done at the command line now; raises `EmberwatchError`, and then it is not to be done."""
+    who = by or getpass.getuser()
+    write(settings, Entry(what=what, by=who[:128], about=about, detail=detail, client="command", at=datetime.now(UTC)))
 
 
 def read(settings: Settings) -> Iterator[Entry | str]:

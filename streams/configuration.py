@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from detectors.codec import decode_record, encode_record
 from detectors.policy import Configuration, config_hash
+from streams import audit
 from streams.errors import EmberwatchError
 from streams.kafka_clients import demand_topic, producer, read_to_end
 from streams.settings import SET_BY_THE_SHELL, Settings, load_configuration
@@ -42,6 +43,7 @@ def apply(settings: Settings, *, file: Path | None) -> int:
     if present is not None and config_hash(present) == config_hash(wanted):
         click.echo(f"{config_hash(wanted)} is in force already")
         return 0
+    audit.note_command(settings, "configuration", about=config_hash(wanted))
     _send(settings, wanted)
     for line in differences(present or Configuration(), wanted):
         click.echo(line)

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 from detectors.codec import encode_record
 from detectors.posts import BadRecord, decode_feedback
 from detectors.records import Feedback, FeedbackWord
+from streams import audit
 from streams.errors import EmberwatchError
 from streams.kafka_clients import demand_topic, producer
 from streams.settings import Settings
@@ -26,6 +27,7 @@ def run(settings: Settings, *, alert_id: str, word: FeedbackWord, by: str | None
         alert_id=alert_id,
         note=note,
     )
+    audit.note_command(settings, "feedback", by=feedback.by, about=alert_id[:512], detail=word)
     send(settings, feedback)
     click.echo(f"{feedback.by}: {word} {alert_id}")
     return 0

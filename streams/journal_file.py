@@ -11,6 +11,7 @@ from msgspec import Struct
 from detectors.codec import decode_entry
 from detectors.entries import Entry
 from detectors.skipped import announced
+from streams import audit
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines, write_lines
 from streams.kafka_clients import LARGEST_RECORD_BYTES, read_to_end
@@ -31,6 +32,7 @@ class _Line(Struct, forbid_unknown_fields=True):
 
 def export(settings: Settings, *, out: Path) -> int:
     """Write the journal that the broker holds now to a file, by shard and offset; says how much it was."""
+    audit.note_command(settings, "export", about="journal", detail=out.name[:512])
     shards: dict[int, int] = {}
     with write_lines(out) as lines:
         for record in read_to_end(settings, [topic_name(settings, "journal")]):

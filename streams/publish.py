@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from detectors.posts import BadRecord, decode_claim, decode_post
+from streams import audit
 from streams.author_hash import hash_author, salt_of
 from streams.errors import EmberwatchError, SettingsError
 from streams.json_lines import read_lines
@@ -169,6 +170,7 @@ def run(settings: Settings, *, file: Path, speed: str, hash_authors: bool, raw: 
 def run_claims(settings: Settings, *, file: Path) -> int:
     """Send a file of fact-checks; 1 where no line of it could be sent."""
     console = Console(stderr=True)
+    audit.note_command(settings, "claims", about="claims", detail=file.name[:512])
     started_s = time.monotonic()
     counts = publish_claims(settings, file, complain=_told(console))
     return _report(console, counts, topic_name(settings, "claims"), time.monotonic() - started_s)

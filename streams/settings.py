@@ -131,6 +131,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Port of the console; 0 is any free one."""
     console_token: Secret | None = None
     """What a reader of the console must show; needed when it listens beyond this machine."""
+    console_user_header: str | None = None
+    """Header in which an authenticating proxy in front of the console names the reader; only behind such a proxy."""
     console_url: str = "http://127.0.0.1:8080"
     """Base of the links to the console in alerts."""
     instance: str | None = None

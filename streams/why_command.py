@@ -10,6 +10,7 @@ from msgspec import Struct
 from detectors.codec import decode_record
 from detectors.records import Alert, Narrative
 from detectors.words import explain
+from streams import audit
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines
 from streams.settings import Settings
@@ -21,6 +22,8 @@ Record = TypeVar("Record", bound=Struct)
 
 def run(settings: Settings, *, alert_id: str, out: Path | None) -> int:
     """Print why an alert fired; raises `EmberwatchError` where it is not known."""
+    if out is None:
+        audit.note_command(settings, "why", about=alert_id[:512])
     history = sorted(
         {
             alert.revision: alert

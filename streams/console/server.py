@@ -21,11 +21,12 @@ import msgspec
 from aiohttp import web
 
 from detectors.records import Feedback
-from streams import access
+from streams import access, audit
 from streams import feedback as topic_of_feedback
 from streams.console import pages
 from streams.console.board import Board
 from streams.console.follower import Follower
+from streams.console.rates import Rates
 from streams.errors import EmberwatchError
 from streams.log import get_logger, values
 from streams.settings import Secret, Settings, variable_of
@@ -35,6 +36,12 @@ ButtonWord = Literal["acknowledge", "dismiss"]
 SESSION_S = 12 * 3600
 LONGEST_FORM_BYTES = 64 * 1024
 WRONG_TOKEN_WAIT_S = 1.0
+REQUESTS_PER_S, REQUESTS_AT_ONCE = 20.0, 200
+"""Of one client. An open page asks every three seconds."""
+LOGINS_PER_S, LOGINS_AT_ONCE = 0.1, 10
+AUDITED_FOR_S = 900.0
+"""A page that stays open, and asks for itself again and again, is one entry of the audit log in so long."""
+MOST_AUDITED = 10_000
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -73,6 +80,24 @@ class KafkaOutbox:
     async def send(self, feedback: Feedback) -> None:
         """Send one record and wait until the broker has confirmed it."""
         await asyncio.to_thread(topic_of_feedback.send, self._settings, feedback)
+
+
+class Auditor(Protocol):
+    """Where it is written down who saw and did what."""
+
+    async def write(self, entry: audit.Entry) -> None:
+        """Write, and return when it is safe; raises `EmberwatchError` when it is not."""
+
+
+class KafkaAuditor:
+    """Writes the audit log to its topic."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._log = audit.Log(settings)
+
+    async def write(self, entry: audit.Entry) -> None:
+        """Append one entry and wait until the broker has confirmed it."""
+        await asyncio.to_thread(self._log.write, entry)
 
 
 class Guard:
@@ -154,11 +179,25 @@ class Guard:
 class Console:
     """The handlers of one server."""
 
-    def __init__(self, board: Board, outbox: Outbox, guard: Guard, *, secure_cookies: bool) -> None:
+    def __init__(
+        self,
+        board: Board,
+        outbox: Outbox,
+        auditor: Auditor,
+        guard: Guard,
+        *,
+        secure_cookies: bool,
+        user_header: str | None = None,
+    ) -> None:
         self._board = board
         self._outbox = outbox
+        self._auditor = auditor
         self._guard = guard
         self._secure = secure_cookies
+        self._user_header = user_header
+        self._requests = Rates(REQUESTS_PER_S, REQUESTS_AT_ONCE)
+        self._logins = Rates(LOGINS_PER_S, LOGINS_AT_ONCE)
+        self._seen: dict[tuple[str, ...], float] = {}
         self._templates = pages.environment()
 
     def application(self) -> web.Application:
@@ -166,6 +205,7 @@ class Console:
         app = web.Application(middlewares=[self._walls], client_max_size=LONGEST_FORM_BYTES)
         app.router.add_get("/", self.show_board)
         app.router.add_get("/narratives/{narrative_id}", self.show_narrative)
+        app.router.add_post("/reveal", self.take_reveal)
         app.router.add_get("/alerts/{alert_id}", self.show_alert)
         app.router.add_post("/alerts/{alert_id}/feedback", self.take_feedback)
         app.router.add_get("/login", self.show_login)
@@ -192,8 +232,8 @@ class Console:
         path = request.path
         if path == "/healthz":
             return None
-        if not self._guard.is_our_host(request):
-            return web.Response(status=421, text="This host name is not ours; set EMBERWATCH_CONSOLE_URL.\n")
+        if (refused := self._refused_unread(request)) is not None:
+            return refused
         if request.method == "POST" and not await self._is_our_post(request):
             return self._message(
                 request,
@@ -208,6 +248,13 @@ class Console:
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         return self._message(request, 401, "Log in first", "The token is missing or wrong.")
+
+    def _refused_unread(self, request: web.Request) -> web.Response | None:
+        if not self._guard.is_our_host(request):
+            return web.Response(status=421, text="This host name is not ours; set EMBERWATCH_CONSOLE_URL.\n")
+        if not self._requests.admits(self._client(request)):
+            return web.Response(status=429, text="Too many requests.\n", headers={"Retry-After": "5"})
+        return None
 
     async def _is_our_post(self, request: web.Request) -> bool:
         if self._guard.has_bearer(request):
@@ -225,8 +272,22 @@ class Console:
         page = pages.narrative_page(self._board, request.match_info["narrative_id"], request.query.get("alert"))
         if page is None:
             return self._unknown(request, "narrative")
+        try:
+            await self._audit_once(request, page.narrative_id)
+        except EmberwatchError as error:
+            return self._message(request, 503, "Not shown", f"Who sees texts is written down first, and {error}.")
         by = unquote(request.cookies.get(NAME_COOKIE, ""))
         return self._render(request, "narrative.html", {"page": page, "pulse": self._board.pulse(), "by": by})
+
+    async def take_reveal(self, request: web.Request) -> web.StreamResponse:
+        """Write down that something covered is uncovered; the page uncovers it when this has been answered."""
+        form = await request.post()
+        about, what = (str(form.get(name, ""))[:256] for name in ("about", "what"))
+        try:
+            await self._audit(request, "reveal", about, what)
+        except EmberwatchError as error:
+            return web.Response(status=503, text=f"{error}\n")
+        return web.Response(status=204)
 
     async def show_alert(self, request: web.Request) -> web.StreamResponse:
         """Send the reader on to the alert's narrative."""
@@ -248,6 +309,7 @@ class Console:
         except ValueError as error:
             return self._message(request, 400, "Not sent", str(error))
         try:
+            await self._audit(request, "feedback", alert.alert_id, feedback.word, by=feedback.by)
             await self._outbox.send(feedback)
         except EmberwatchError as error:
             _log.warning("feedback not sent", extra=values(alert_id=alert.alert_id, error=str(error)))
@@ -265,7 +327,14 @@ class Console:
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         """Take the token; a wrong one costs a second."""
-        if not self._guard.opens(str((await request.post()).get("token", ""))):
+        if not self._logins.admits(self._client(request)):
+            return web.Response(status=429, text="Too many attempts.\n", headers={"Retry-After": "60"})
+        opened = self._guard.opens(str((await request.post()).get("token", "")))
+        try:
+            await self._audit(request, "login" if opened else "login_refused", "console", "")
+        except EmberwatchError as error:
+            _log.warning("a login is not on the audit log", extra=values(error=str(error)))
+        if not opened:
             await asyncio.sleep(WRONG_TOKEN_WAIT_S)
             return self._render(request, "login.html", {"wrong": True}, status=401)
         response = web.HTTPSeeOther("/")
@@ -283,6 +352,42 @@ class Console:
         state = self._board.pulse().state
         healthy = state not in {"lost", "connecting"}
         return web.Response(status=200 if healthy else 503, text=f"board: {state}\n")
+
+    async def _audit_once(self, request: web.Request, narrative_id: str) -> None:
+        """Write down a view, unless the same reader's last one is on the log and not long ago."""
+        who = (self._reader(request), self._client(request), narrative_id)
+        now_s = time.monotonic()
+        if now_s - self._seen.get(who, -AUDITED_FOR_S) < AUDITED_FOR_S:
+            return
+        await self._audit(request, "view", narrative_id, "")
+        self._seen.pop(who, None)
+        self._seen[who] = now_s
+        if len(self._seen) > MOST_AUDITED:
+            del self._seen[next(iter(self._seen))]
+
+    async def _audit(
+        self, request: web.Request, what: audit.What, about: str, detail: str, *, by: str | None = None
+    ) -> None:
+        await self._auditor.write(
+            audit.Entry(
+                what=what,
+                by=(by or self._reader(request))[:128],
+                about=about,
+                detail=detail,
+                client=self._client(request),
+                at=datetime.now(UTC),
+            )
+        )
+
+    def _reader(self, request: web.Request) -> str:
+        """Name of who reads: the proxy's word where there is one, else what the reader last called themselves."""
+        named = request.headers.get(self._user_header, "") if self._user_header else ""
+        return named or unquote(request.cookies.get(NAME_COOKIE, "")) or "unknown"
+
+    def _client(self, request: web.Request) -> str:
+        """Where a request comes from; behind a proxy that names readers, one client is one reader."""
+        named = request.headers.get(self._user_header, "") if self._user_header else ""
+        return f"{request.remote or 'unknown'} {named}".strip()[:256]
 
     def _unknown(self, request: web.Request, what: str) -> web.Response:
         following = self._board.pulse().state in {"live", "stalled", "empty"}
@@ -309,7 +414,7 @@ class Console:
         )
 
 
-async def start(settings: Settings, board: Board, outbox: Outbox) -> web.AppRunner:
+async def start(settings: Settings, board: Board, outbox: Outbox, auditor: Auditor) -> web.AppRunner:
     """Serve a board; the caller ends it with `await runner.cleanup()`.
 
     Raises `SettingsError` when it would listen beyond this machine without a token, `PortTakenError` when the port
@@ -323,7 +428,14 @@ async def start(settings: Settings, board: Board, outbox: Outbox) -> web.AppRunn
     )
     hosts: set[str] = set()
     guard = Guard(settings.console_token, hosts)
-    console = Console(board, outbox, guard, secure_cookies=settings.console_url.startswith("https:"))
+    console = Console(
+        board,
+        outbox,
+        auditor,
+        guard,
+        secure_cookies=settings.console_url.startswith("https:"),
+        user_header=settings.console_user_header,
+    )
     runner = web.AppRunner(console.application(), access_log=None)
     port = await access.listen(
         runner, settings.console_host, settings.console_port, port_variable=variable_of("console_port")
@@ -352,7 +464,7 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     board = Board()
     follower = Follower(settings, board)
-    runner = await start(settings, board, KafkaOutbox(settings))
+    runner = await start(settings, board, KafkaOutbox(settings), KafkaAuditor(settings))
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

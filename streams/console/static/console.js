@@ -29,13 +29,36 @@
     return `${button.id}\n${target ? target.textContent : ""}`;
   }
 
-  document.addEventListener("click", (event) => {
+  // Who uncovers what is written down first; without that it stays covered.
+  async function isWrittenDown(button) {
+    const said = (name) => document.querySelector(`meta[name=${name}]`).content;
+    const what = button.getAttribute("aria-controls");
+    const body = new URLSearchParams({ csrf: said("csrf"), about: said("about"), what });
+    try {
+      const signal = AbortSignal.timeout(15000);
+      return (await fetch("/reveal", { method: "POST", body, signal })).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  document.addEventListener("click", async (event) => {
     const button = event.target.closest("button.reveal");
     if (!button) return;
-    const visible = button.getAttribute("aria-expanded") !== "true";
-    if (visible) opened.add(keyOf(button));
-    else opened.delete(keyOf(button));
-    show(button, visible);
+    const key = keyOf(button);
+    if (button.getAttribute("aria-expanded") === "true") {
+      opened.delete(key);
+      return show(button, false);
+    }
+    const written = await isWrittenDown(button);
+    const present = document.getElementById(button.id);
+    if (!present || keyOf(present) !== key) return;
+    if (written) {
+      opened.add(key);
+      show(present, true);
+    } else {
+      present.textContent = "Not shown: the audit log cannot be written. Try again";
+    }
   });
 
   function busy(part) {

@@ -11,7 +11,7 @@ import pytest
 from detectors.codec import decode_record, encode_record
 from detectors.entries import Tick
 from detectors.records import Feedback, Review
-from streams import kafka_clients, topics
+from streams import audit, kafka_clients, topics
 from streams.console import server
 from streams.console.board import Board
 from streams.console.follower import Follower
@@ -58,7 +58,9 @@ class Site:
     def _serve(self):
         asyncio.set_event_loop(self._loop)
         outbox = server.KafkaOutbox(self.settings)
-        runner = self._loop.run_until_complete(server.start(self.settings, self.board, outbox))
+        runner = self._loop.run_until_complete(
+            server.start(self.settings, self.board, outbox, server.KafkaAuditor(self.settings))
+        )
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self._ready.set()
         self._loop.run_forever()
@@ -175,6 +177,7 @@ def test_exemplars_are_blurred_until_their_button_is_pressed(told, browser):
 def test_what_was_revealed_stays_so_through_a_refresh_but_never_for_another_text(told, story, browser):
     browser.get(f"{told.url}/narratives/n-water")
     find(browser, "#exemplar-1-button").click()
+    until(lambda: find(browser, "#exemplar-1").value_of_css_property("filter") == "none", "the text is clear")
     grown = story.narrative(event_id="e-water", exemplars=(*story.narrative().exemplars[:2],))
     told.publish("narratives", "n-water", encode_record(grown))
     until(lambda: not browser.find_elements("css selector", "#exemplar-3"), "the page is fresh")
@@ -226,7 +229,7 @@ def test_the_name_of_a_person_is_not_to_be_seen_before_it_is_asked_for(told, bro
         assert "Jane Roe" not in browser.find_element("tag name", "body").text
         assert "Jane Roe" not in browser.title
         find(browser, button).click()
-        assert "Jane Roe" in browser.find_element("tag name", "body").text
+        until(lambda: "Jane Roe" in browser.find_element("tag name", "body").text, "the name is shown")
 
 
 def test_acknowledging_sends_feedback_onto_the_topic_and_shows_its_way_there_and_back(told, story, browser):
@@ -286,3 +289,11 @@ def test_a_page_says_when_the_console_no_longer_answers(told, browser):
         browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline | {"offline": False})
     until(lambda: not find(browser, "#unreachable").is_displayed(), "the banner goes")
     browser.get_log("browser")
+
+
+def test_what_is_uncovered_is_on_the_audit_log_first(told, browser):
+    browser.get(f"{told.url}/narratives/n-named?alert=a-named")
+    find(browser, "#label-button").click()
+    until(lambda: find(browser, "#label").is_displayed(), "the label is shown")
+    entries = [(entry.what, entry.about, entry.detail) for entry in audit.read(told.settings)]
+    assert entries == [("view", "n-named", ""), ("reveal", "n-named", "label")]

@@ -26,16 +26,33 @@ class Outbox:
         self.sent.append(feedback)
 
 
+class Auditor:
+    """Keeps the entries, or refuses them."""
+
+    def __init__(self, fault=None):
+        self.entries = []
+        self.fault = fault
+
+    async def write(self, entry):
+        if self.fault:
+            raise EmberwatchError(self.fault)
+        self.entries.append(entry)
+
+    def words(self):
+        return [(entry.what, entry.by, entry.about, entry.detail) for entry in self.entries]
+
+
 class Visit:
     """A browser as far as cookies go, at a console that serves the story."""
 
-    def __init__(self, story, outbox=None, **settings):
+    def __init__(self, story, outbox=None, auditor=None, **settings):
         self.board = story.board(time.time)
+        self.auditor = auditor or Auditor()
         self.outbox = outbox or Outbox()
         self.settings = Settings(console_port=0, **settings)
 
     async def __aenter__(self):
-        self.runner = await server.start(self.settings, self.board, self.outbox)
+        self.runner = await server.start(self.settings, self.board, self.outbox, self.auditor)
         self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
         self.session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
         return self
@@ -52,7 +69,7 @@ class Visit:
         form = dict(data)
         if csrf == "own":
             _, html = await self.get("/narratives/n-water")
-            form["csrf"] = re.search(r'name="csrf" value="([0-9a-f]+)"', html)[1]
+            form["csrf"] = self.csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', html)[1]
         elif csrf is not None:
             form["csrf"] = csrf
         async with self.session.post(self.url + path, data=form, headers=headers, allow_redirects=False) as response:
@@ -306,7 +323,7 @@ def test_a_port_in_use_is_named(story):
         port = int(console.url.rpartition(":")[2])
         taken = msgspec.structs.replace(console.settings, console_port=port)
         with pytest.raises(PortTakenError, match=f"EMBERWATCH_CONSOLE_PORT: cannot listen on 127.0.0.1:{port}"):
-            await server.start(taken, console.board, console.outbox)
+            await server.start(taken, console.board, console.outbox, console.auditor)
 
     visit(scenario, story)
 
@@ -380,3 +397,100 @@ def test_health_answers_without_a_token_and_shows_nothing(story):
         return well[0].status, well[1], ill[0].status, ill[1]
 
     assert visit(scenario, story, console_token=Secret("s3cret")) == (200, "board: live\n", 503, "board: lost\n")
+
+
+def test_who_sees_texts_is_written_down_once_and_nobody_is_asked_twice_in_a_while(story):
+    async def scenario(console):
+        await console.get("/")
+        for _ in range(3):
+            await console.get("/narratives/n-water")
+        await console.get("/narratives/n-joke")
+        return console.auditor.words()
+
+    assert visit(scenario, story) == [("view", "unknown", "n-water", ""), ("view", "unknown", "n-joke", "")]
+
+
+def test_without_the_audit_log_no_text_is_shown_but_the_board_is(story):
+    async def scenario(console):
+        response, html = await console.get("/narratives/n-water")
+        board, _ = await console.get("/")
+        return response.status, html, board.status
+
+    status, html, board = visit(scenario, story, auditor=Auditor(fault="the audit log cannot be written"))
+    assert (status, board) == (503, 200)
+    assert "audit log cannot be written" in html
+    assert not any(one.text in html for one in story.narrative().exemplars)
+
+
+def test_a_word_is_on_the_audit_log_before_it_is_sent_and_is_not_sent_without(story):
+    async def scenario(console):
+        _, html = await console.get("/narratives/n-water")
+        csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', html)[1]
+        response, _ = await console.post("/alerts/a-water/feedback", ANSWER, csrf=csrf)
+        console.auditor.fault = "no"
+        refused, _ = await console.post("/alerts/a-water/feedback", ANSWER, csrf=csrf)
+        return response.status, refused.status, console.auditor.words(), len(console.outbox.sent)
+
+    status, refused, words, sent = visit(scenario, story)
+    assert (status, refused, sent) == (303, 503, 1)
+    assert words[-1] == ("feedback", "Ann Ö", "a-water", "acknowledge")
+
+
+def test_what_is_uncovered_is_written_down_and_named_by_who_the_proxy_says(story):
+    async def scenario(console):
+        answer, _ = await console.post(
+            "/reveal", {"about": "n-named", "what": "label"}, **{"X-User": "ann@example.org"}
+        )
+        foreign, _ = await console.post("/reveal", {"about": "n-named", "what": "label"}, csrf=None)
+        console.auditor.fault = "no"
+        refused, _ = await console.post("/reveal", {"about": "n-named", "what": "label"}, csrf=console.csrf)
+        return answer.status, foreign.status, refused.status, console.auditor.entries
+
+    answer, foreign, refused, entries = visit(scenario, story, console_user_header="X-User")
+    assert (answer, foreign, refused) == (204, 403, 503)
+    [entry] = [entry for entry in entries if entry.what == "reveal"]
+    assert (entry.by, entry.about, entry.detail) == ("ann@example.org", "n-named", "label")
+    assert entry.client == "127.0.0.1 ann@example.org"
+
+
+def test_a_header_that_nobody_trusts_names_nobody(story):
+    async def scenario(console):
+        await console.get("/narratives/n-water", **{"X-User": "boss"})
+        return console.auditor.words()
+
+    assert visit(scenario, story) == [("view", "unknown", "n-water", "")]
+
+
+def test_logins_and_refused_ones_are_on_the_audit_log_and_too_many_are_turned_away(story, monkeypatch):
+    monkeypatch.setattr(server, "WRONG_TOKEN_WAIT_S", 0.0)
+
+    async def scenario(console):
+        _, html = await console.get("/login")
+        csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', html)[1]
+        answers = [await console.post("/login", {"token": "wrong"}, csrf=csrf) for _ in range(12)]
+        return [response.status for response, _ in answers], console.auditor.words()
+
+    statuses, words = visit(scenario, story, console_token=Secret("right"))
+    assert statuses[:10] == [401] * 10
+    assert statuses[10:] == [429] * 2
+    assert words == [("login_refused", "unknown", "console", "")] * 10
+
+
+def test_a_client_that_asks_without_pause_is_turned_away(story):
+    async def scenario(console):
+        asked = [console.get("/static/mark.svg") for _ in range(400)]
+        statuses = [response.status for response, _ in await asyncio.gather(*asked)]
+        healthy, _ = await console.get("/healthz")
+        return statuses, healthy.status
+
+    statuses, healthy = visit(scenario, story)
+    assert set(statuses) == {200, 429}
+    assert healthy == 200
+
+
+def test_a_form_that_is_too_long_is_refused(story):
+    async def scenario(console):
+        response, _ = await console.post("/alerts/a-water/feedback", {**ANSWER, "note": "x" * 70_000})
+        return response.status
+
+    assert visit(scenario, story) == 413
