@@ -165,7 +165,10 @@ def clean(text: str) -> str:
     >>> clean("RT @bbc: Police ask @everyone to stay away https://t.co/x  #town")
     'Police ask to stay away #town'
     """
-    return _collapse(_HANDLE.sub(" ", _LINK.sub(" ", _RESHARE.sub("", text))))
+    own = _RESHARE.sub("", text) if "RT" in text else text
+    own = _LINK.sub(" ", own) if "/" in own else own
+    own = _HANDLE.sub(" ", own) if "@" in own else own
+    return _collapse(own)
 
 
 def normalise(text: str) -> str:
@@ -178,7 +181,11 @@ def normalise(text: str) -> str:
     >>> normalise("𝗸𝗶𝗹𝗹 them аll, k1ll\u200b all of La7")
     'kill them all, kill all of La7'
     """
-    visible = unicodedata.normalize("NFKC", text[:MAX_TEXT_BYTES].translate(_INVISIBLE))
+    text = text[:MAX_TEXT_BYTES]
+    if text.isascii() and text.isprintable():  # nothing is hidden in it, nor has it another form
+        plain = _LEET_WORD.sub(_without_leet, text) if _LEET_SIGN.search(text) else text
+        return _collapse(plain[:MAX_SCORED_CHARACTERS])
+    visible = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
     latin = _MARKED_WORD.sub(_without_look_alikes, visible) if _OTHER_SCRIPT.search(visible) else visible
     plain = _LEET_WORD.sub(_without_leet, latin) if _LEET_SIGN.search(latin) else latin
     return _collapse(unicodedata.normalize("NFC", plain)[:MAX_SCORED_CHARACTERS])
@@ -190,6 +197,8 @@ def links_in(text: str, *, most: int = 8) -> tuple[str, ...]:
     >>> links_in("see https://t.co/abc, (https://example.org/a) and https://t.co/abc")
     ('https://t.co/abc', 'https://example.org/a')
     """
+    if "://" not in text:
+        return ()
     found: dict[str, None] = {}
     for match in _WEB_LINK.finditer(text):
         found.setdefault(match[0].rstrip(".,;:!?)]}>\"'…"))
@@ -204,7 +213,6 @@ _LINK = re.compile(r"https?://\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<!\w)(?:@\w+(?:@\w+(?:[.-]\w+)*|(?:[.-]\w+)*\.(?:social|net|org|com)\b)?)+")
 """@name, @name@host (Mastodon) and @name.bsky.social (Bluesky); an e-mail address is no handle."""
 
-_WHITE_SPACE = re.compile(r"\s+")
 _MARKED_WORD = re.compile(r"[\w\u0300-\u036f]+")
 """Words with their combining marks, so that composing them later cannot join two words into one."""
 _LEET_WORD = re.compile(r"[\w\u0300-\u036f@$]+")
@@ -279,10 +287,12 @@ def _decoded_leet(word: str) -> str:
 
 
 def _collapse(text: str) -> str:
-    return _WHITE_SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def _is_blank(text: str) -> bool:
+    if text[:1].isascii() and text[:1].isalnum():  # nearly all
+        return False
     return not text.translate(_INVISIBLE).strip()
 
 
@@ -332,7 +342,7 @@ def _check_text(post: Post) -> None:
 
 
 def _check_length(text: str) -> None:
-    if len(text.encode()) > MAX_TEXT_BYTES:
+    if 4 * len(text) > MAX_TEXT_BYTES and len(text.encode()) > MAX_TEXT_BYTES:
         raise BadRecord("text", f"longer than {MAX_TEXT_BYTES} bytes")
 
 

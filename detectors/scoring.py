@@ -127,9 +127,10 @@ class Scorer:
             words = self._lexical.vectors(texts, [language for _, language in items])
         with self._timed("heads"):
             probabilities = self._head.probabilities(texts, dense)
+            fixed = vectors.quantise_rows(dense, words, self.space)
             return [
                 TextScores(
-                    vector=vectors.quantise(dense[i], words[i], self.space),
+                    vector=fixed[i],
                     incitement=float(probabilities[i]),
                     indicators=indicators(text),
                     stance=stance_of(text, is_reply=False),

@@ -215,8 +215,14 @@ def stance_of(text: str, *, is_reply: bool) -> Stance:
     """
     if not text.strip():
         return Stance(comment=1.0)
+    return _weighed(_found(text), is_reply=is_reply)
+
+
+@lru_cache(maxsize=4096)
+def _weighed(signs: tuple[tuple[str, float], ...], *, is_reply: bool) -> Stance:
+    """Weights by the signs of a text, of which there are few kinds."""
     logits = dict(_AS_REPLY if is_reply else _OF_ITS_OWN)
-    for stance, strength in _found(text):
+    for stance, strength in signs:
         logits[stance] += strength
     weights = {stance: math.exp(logit) for stance, logit in logits.items()}
     total = math.fsum(weights.values())

@@ -348,7 +348,7 @@ def read(text: str) -> Reading:
     >>> [(i.kind, i.words) for i in read("Burn it down, the one on Dunmore Street, at 8pm").indicators]
     [('call_to_act', 'Burn'), ('place', 'Dunmore Street'), ('time', 'at 8pm')]
     """
-    words = tuple(Word(m.group().lower().replace("’", "'"), m.start(), m.end()) for m in _WORD.finditer(text))
+    words = _words(text)
     remarks: set[str] = set()
     found: dict[tuple[str, str], Indicator] = {}
     for form, surface in _forms(text, words):
@@ -360,8 +360,17 @@ def read(text: str) -> Reading:
     return Reading(words, _longest(list(found.values())), frozenset(remarks))
 
 
+def _words(text: str) -> tuple[Word, ...]:
+    words = tuple(Word(m[0].lower(), *m.span()) for m in _WORD.finditer(text))
+    if "’" in text:
+        return tuple(word._replace(text=word.text.replace("’", "'")) for word in words)
+    return words
+
+
 def _longest(found: Sequence[Indicator]) -> tuple[Indicator, ...]:
     """Without those whose words are part of another of their kind ("dawn" beside "at dawn")."""
+    if len(found) < 2:
+        return tuple(found)
     return tuple(
         one
         for one in found

@@ -36,11 +36,20 @@ def quantise(dense: Floats, lexical: Floats, space: str) -> Vector:
     >>> np.frombuffer(v.dense, np.int8).tolist(), v.lexical_scale
     ([95, 127], 0.0)
     """
-    dense_bytes, dense_scale = _to_int8(dense)
-    lexical_bytes, lexical_scale = _to_int8(lexical)
-    return Vector(
-        space=space, dense=dense_bytes, dense_scale=dense_scale, lexical=lexical_bytes, lexical_scale=lexical_scale
-    )
+    [vector] = quantise_rows(dense[None, :], lexical[None, :], space)
+    return vector
+
+
+def quantise_rows(dense: Floats, lexical: Floats, space: str) -> list[Vector]:
+    """Round the channels of n texts, shapes (n, d) and (n, l), each row on its own as `quantise` does."""
+    return [
+        Vector(
+            space=space, dense=dense_bytes, dense_scale=dense_scale, lexical=lexical_bytes, lexical_scale=lexical_scale
+        )
+        for (dense_bytes, dense_scale), (lexical_bytes, lexical_scale) in zip(
+            _to_int8(dense), _to_int8(lexical), strict=True
+        )
+    ]
 
 
 def dense_of(vector: Vector) -> Floats:
@@ -92,12 +101,14 @@ def centroids(totals: NDArray[np.int32]) -> Floats:
     return to_whole(_unit(totals))
 
 
-def _to_int8(channel: Floats) -> tuple[bytes, float]:
-    largest = float(np.max(np.abs(channel), initial=0.0))
-    if largest == 0.0 or not np.isfinite(largest):
-        return bytes(len(channel)), 0.0
-    scale = largest / 127.0
-    return np.rint(channel / np.float32(scale)).astype(np.int8).tobytes(), scale
+def _to_int8(channel: Floats) -> list[tuple[bytes, float]]:
+    """Bytes and scale of each row; a row without length, or one that is not finite, becomes zeros with scale 0."""
+    largest = np.max(np.abs(channel), axis=1, initial=0.0).astype(np.float64)
+    usable = np.isfinite(largest) & (largest > 0.0)
+    scales = np.where(usable, largest, 0.0) / 127.0
+    divisors = np.where(usable, scales, 1.0).astype(np.float32)[:, None]
+    rounded = np.rint(np.where(usable[:, None], channel, np.float32(0.0)) / divisors).astype(np.int8)
+    return [(row.tobytes(), scale) for row, scale in zip(rounded, scales.tolist(), strict=True)]
 
 
 def _rows(channels: Sequence[bytes]) -> NDArray[np.int8]:

@@ -79,7 +79,8 @@ class BatchEncoder:
         backend: str,
         micro_batch: int = MICRO_BATCH,
     ) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
+        """Without padding, cut at the model's length."""
         self._compute = compute
         self._space = space
         self._dimensions = dimensions
@@ -99,13 +100,27 @@ class BatchEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit rows in the order of the texts, shape (n, dimensions)."""
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
         rows = np.zeros((len(ids), self._dimensions), np.float32)
         for start in range(0, len(order), self._micro_batch):
             places = order[start : start + self._micro_batch]
             rows[places] = self._compute(*_padded([ids[place] for place in places]))
         return rows
+
+    def encode_pieces(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Unit vectors of single pieces of the vocabulary, each between the marks of a text, shape (n, dimensions)."""
+        before, after = self._marks()
+        whole = np.array([[*before, piece, *after] for piece in ids], np.int64)
+        return self._compute(whole, np.ones_like(whole))
+
+    def _marks(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer puts before and after the pieces of a text."""
+        encoding = self.tokenizer.encode("a")
+        special = encoding.special_tokens_mask
+        first = special.index(0)
+        last = len(special) - special[::-1].index(0)
+        return encoding.ids[:first], encoding.ids[last:]
 
 
 def choose(

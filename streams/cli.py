@@ -279,6 +279,13 @@ def train_incitement(data: Path, out: Path, wording_only: bool) -> int | None:
     return _run("streams.train_command", data=data, out=out, wording_only=wording_only)
 
 
+@emberwatch.command()
+@click.option("--out", required=True, type=NEW_FOLDER, help="Folder of the table, for EMBERWATCH_FAST_MODEL.")
+def distill(out: Path) -> int | None:
+    """Make the fast tier's table of the configured model, offline."""
+    return _run("streams.distill_command", out=out)
+
+
 @emberwatch.group()
 def journal() -> None:
     """The ordered log from which every alert can be computed again."""

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -23,8 +24,10 @@ from numpy.typing import NDArray
 from detectors import scoring
 from detectors.embedding import MICRO_BATCH, Encoder, HashEncoder
 from detectors.incitement import IncitementWeights
+from detectors.looks import Checker, FullLook
 from detectors.policy import Configuration
 from detectors.scoring import Scorer, ScoringWeights, Timed
+from streams import static_model
 from streams.backends import choose
 from streams.errors import SettingsError
 from streams.settings import Backend, Settings, variable_of
@@ -41,8 +44,13 @@ DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fa
 HASH_MODEL = "hash"
 """Name under which the encoder of the tests loads."""
 
+FAST_HASH_DIMENSIONS = 32
+"""Of the same under the fast tier."""
+
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "openvino/openvino_model.bin", "onnx/model.onnx")
 """Where a folder may keep its weights; the first that is there names the space. Static models keep theirs deeper."""
+
+_log = logging.getLogger(__name__)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -86,15 +94,59 @@ class SentenceEncoder:
 
 
 def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
-    """Load model and weights and join them; raises `SettingsError` naming what does not fit."""
-    encoder = load_encoder(
-        settings.model,
-        threads=settings.threads,
-        revision=settings.model_revision,
-        backend=settings.backend,
-        remember=settings.data_dir,
-    )
-    return Scorer(encoder, load_weights(encoder.space), cache_texts=settings.cache_texts, timed=timed)
+    """Load the encoder of the tier and weights, and join them; raises `SettingsError` naming what does not fit."""
+    encoder = encoder_of(settings)
+    weights = load_weights(encoder.space)
+    if not weights.incitement.space and encoder.space != HashEncoder().space:
+        _log.warning(
+            "no incitement head was trained on vectors of %s: the one on wording alone serves, and finds less; fit one"
+            " with `emberwatch train incitement`",
+            encoder.space,
+        )
+    return Scorer(encoder, weights, cache_texts=settings.cache_texts, timed=timed)
+
+
+def load_checker(settings: Settings) -> Checker | None:
+    """Load what takes second looks under these settings: the full model under the fast tier, else nothing."""
+    if settings.tier == "full":
+        return None
+    return FullLook(load_scorer(msgspec.structs.replace(settings, tier="full")))
+
+
+def encoder_of(settings: Settings) -> Encoder:
+    """Load the encoder that scores every post: the model, or under the fast tier the table distilled from it."""
+    if settings.tier == "full":
+        return load_encoder(
+            settings.model,
+            threads=settings.threads,
+            revision=settings.model_revision,
+            backend=settings.backend,
+            remember=settings.data_dir,
+        )
+    if settings.model == HASH_MODEL:
+        return HashEncoder(FAST_HASH_DIMENSIONS)
+    _fast_space(settings)
+    folder = None if settings.fast_model else _folder_of(settings.model)
+    return static_model.load(settings.fast_model, folder and folder / static_model.TOKENIZER)
+
+
+def space_of_settings(settings: Settings) -> str:
+    """Name of the space of `encoder_of`, without loading a model; raises `SettingsError` like it."""
+    if settings.tier == "full":
+        return encoder_space(settings.model, revision=settings.model_revision)
+    return HashEncoder(FAST_HASH_DIMENSIONS).space if settings.model == HASH_MODEL else _fast_space(settings)
+
+
+def _fast_space(settings: Settings) -> str:
+    """Space of the fast tier's table, which must be of the configured model."""
+    table = static_model.load_table(settings.fast_model)
+    full = encoder_space(settings.model, revision=settings.model_revision)
+    if table.model != full:
+        raise SettingsError(
+            f"{variable_of('fast_model')}: the table is of {table.model}, the model is {full}; make one with"
+            " `emberwatch distill --out FOLDER`"
+        )
+    return table.space
 
 
 def load_encoder(
@@ -174,7 +226,7 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
 
     Raises `SettingsError` where the model is missing or not what its checksum says; loads no model.
     """
-    space = encoder_space(settings.model, revision=settings.model_revision)
+    space = space_of_settings(settings)
     return msgspec.structs.replace(
         policy,
         embedding_space=scoring.space_of(space),

@@ -22,7 +22,7 @@ from streams.faust_app import Outlet, build_app, group_of, stop_on_signal
 from streams.kafka_clients import demand_topic, producer, read_to_end
 from streams.lag import GroupLag
 from streams.metrics import Metrics
-from streams.models import configuration_of, encoder_space
+from streams.models import configuration_of, space_of_settings
 from streams.settings import Settings, load_configuration, variable_of
 from streams.shard_owner import ShardOwner, show_configuration
 from streams.topics import topic_name
@@ -158,7 +158,7 @@ def ensure_configuration(settings: Settings) -> Configuration:
 
     Raises `SettingsError` where there are configurations, and none for this model and number of shards.
     """
-    space = scoring.space_of(encoder_space(settings.model, revision=settings.model_revision))
+    space = scoring.space_of(space_of_settings(settings))
     found = last_configuration(settings, space)
     if found is not None:
         return found[0]

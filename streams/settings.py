@@ -28,6 +28,7 @@ Count = Annotated[int, Meta(ge=1)]
 Stage = Literal["score", "monitor"]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Backend = Literal["auto", "torch", "torch-bf16", "openvino", "openvino-bf16"]
+Tier = Literal["full", "fast"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 METRICS_PORTS: dict[Stage, int] = {"score": 9101, "monitor": 9102}
@@ -109,6 +110,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Revision of a model that is named, not a folder."""
     backend: Backend = "auto"
     """How the sentence model is run; `auto` measures once which way is the fastest here, and remembers it."""
+    tier: Tier = "full"
+    """`fast` scores by a table distilled from the model, some fifty times as fast; the full model then looks again at
+    a few posts of narratives that are about to alert."""
+    fast_model: Path | None = None
+    """Folder that `emberwatch distill` wrote; without it the table that comes with the project, of the default
+    model."""
     cache_texts: Count = 200_000
     """Texts whose scores are remembered, so that a repeated text costs no embedding."""
     threads: Annotated[int, Meta(ge=0)] = 0

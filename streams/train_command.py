@@ -25,7 +25,7 @@ from detectors.posts import clean, normalise
 from detectors.training import Example, Figure
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines
-from streams.models import load_encoder
+from streams.models import encoder_of
 from streams.settings import Settings
 
 MEASURED_ONLY = {"hatecheck": "a test suite", "ethos": "GPL-3.0"}
@@ -45,7 +45,7 @@ def run(settings: Settings, *, data: Path, out: Path, wording_only: bool = False
     console = Console(stderr=True)
     seen = _texts_in(data, ("posts", "stance"))
     examples, held_out = _examples(data, seen, console)
-    encoder = load_encoder(settings.model, threads=settings.threads, revision=settings.model_revision)
+    encoder = encoder_of(settings)
     dense = _embed(encoder, examples, console, wording_only=wording_only)
     try:
         head, rows = training.fit(examples, dense, encoder.space)

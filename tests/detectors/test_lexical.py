@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wordfreq import top_n_list, zipf_frequency
 
 from detectors.lexical import DIMENSIONS, LexicalChannel, language_of, weight_hundredths, weighted_direction, words_of
 
@@ -74,3 +75,17 @@ def test_a_small_cache_gives_the_same_vectors():
     texts = ["fire at the harbour", "the harbour is quiet", "fire"]
     small = LexicalChannel(cache_words=1).vectors(texts, ["en"] * 3)
     assert small.tobytes() == vectors(*texts).tobytes()
+
+
+@given(st.sampled_from(top_n_list("en", 50_000)) | st.text(alphabet="abcdefgh", min_size=1, max_size=9))
+def test_the_short_way_to_the_frequency_of_a_plain_word_gives_what_wordfreq_says(word: str):
+    expected = max(0, round(100 * (7.0 - zipf_frequency(word, "en", wordlist="best"))))
+    assert weight_hundredths(word, "en") == expected
+
+
+@given(st.lists(st.lists(st.sampled_from(["fire", "hall", "the", "12", "火災"]), max_size=6).map(" ".join), max_size=6))
+def test_a_row_is_the_sum_of_the_directions_of_the_distinct_words(texts: list[str]):
+    for row, text in zip(vectors(*texts), texts, strict=True):
+        total = sum((weighted_direction(word, "en").astype(np.int64) for word in set(words_of(text))), np.zeros(256))
+        length = np.linalg.norm(total)
+        assert np.allclose(row, total / length if length else 0.0, atol=1e-6)

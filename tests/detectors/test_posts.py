@@ -1,4 +1,6 @@
 import json
+import re
+import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors import posts
 from detectors.policy import TimeParameters
 from detectors.posts import (
     MAX_SCORED_CHARACTERS,
@@ -310,3 +313,36 @@ def test_links_are_few_and_without_the_sentences_punctuation():
         f"https://c.example/{i}" for i in range(20)
     )
     assert links_in(text, most=3) == ("https://a.example/x", "HTTPS://B.example", "https://c.example/0")
+
+
+LIKE_POSTS = st.lists(
+    st.sampled_from(
+        [
+            "RT @a:",
+            "@b",
+            "k1ll",
+            "La7",
+            "http://x.y/z",
+            "HTTPS://X.Y",
+            "pic.twitter.com/q",
+            "a\tb",
+            "\x85",
+            "\u200b",
+            "аll",
+        ]
+    )
+    | st.text(max_size=8)
+).map(" ".join)
+
+
+@given(LIKE_POSTS)
+def test_short_ways_for_plain_texts_give_what_the_long_ways_give(text: str):
+    def collapsed(text: str) -> str:
+        return re.sub(r"\s+", " ", text).strip()
+
+    own = posts._HANDLE.sub(" ", posts._LINK.sub(" ", posts._RESHARE.sub("", text)))
+    assert clean(text) == collapsed(own)
+    visible = unicodedata.normalize("NFKC", text.translate(posts._INVISIBLE))
+    latin = posts._MARKED_WORD.sub(posts._without_look_alikes, visible)
+    assert normalise(text) == collapsed(unicodedata.normalize("NFC", posts._LEET_WORD.sub(posts._without_leet, latin)))
+    assert posts._is_blank(text) == (not text.translate(posts._INVISIBLE).strip())

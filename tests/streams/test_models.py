@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from detectors.embedding import Encoder, HashEncoder, embed
 from detectors.policy import Configuration
+from streams import static_model
 from streams.errors import SettingsError
 from streams.models import (
     DEFAULT_MODEL_SHA256,
     configuration_of,
+    encoder_of,
     encoder_space,
     load_encoder,
     load_scorer,
@@ -22,6 +24,7 @@ from streams.models import (
 )
 from streams.settings import Settings
 
+FAST = Settings(tier="fast", threads=1)
 DEFAULT_SPACE = "all-MiniLM-L6-v2@53aa5117"
 
 RUMOUR = "Police found a second bomb at the central station"
@@ -106,6 +109,33 @@ class TestModelInAFolder(EncoderContract):
     def test_rows_have_unit_length_whatever_the_text(self, encoder: Encoder):
         rows = encoder.encode([RUMOUR, "", "x" * 20_000])
         assert np.allclose(np.linalg.norm(rows, axis=1), [1.0, 0.0, 1.0], atol=1e-5)  # it has no vector for nothing
+
+
+class TestShippedTable(EncoderContract):
+    @pytest.fixture
+    def encoder(self) -> Encoder:
+        return encoder_of(FAST)
+
+    def test_rows_have_unit_length_whatever_the_text(self, encoder: Encoder):
+        rows = encoder.encode([RUMOUR, "", "🔥", "\x00", "x" * 20_000, "火災が発生しました"])
+        assert np.allclose(np.linalg.norm(rows, axis=1), [1.0, 0.0, 1.0, 0.0, 1.0, 1.0], atol=1e-5)
+
+    def test_it_was_distilled_from_the_default_model(self, encoder: Encoder):
+        assert static_model.load_table(None).model == "all-MiniLM-L6-v2@53aa5117"
+        assert encoder.space.startswith("all-MiniLM-L6-v2-static256@")
+
+    def test_an_incitement_head_of_its_own_is_shipped(self, encoder: Encoder, caplog):
+        scorer = load_scorer(FAST)
+        call, weather = scorer.score_texts(
+            ["Bring petrol and burn the hotel down tonight at eight, all of them inside", "Light rain tonight at eight"]
+        )
+        assert call.incitement > 0.5 > weather.incitement
+        assert "no incitement head" not in caplog.text
+
+    def test_near_identical_texts_are_nearer_than_others(self, encoder: Encoder):
+        rumour, copy, cats = encoder.encode([RUMOUR, COPY, CATS])
+        assert rumour @ copy > 0.9
+        assert rumour @ cats < 0.3
 
 
 def test_a_default_model_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
