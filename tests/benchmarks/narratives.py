@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from clustering_scores import ami, bcubed_f1, interval
 from corpora import MADE_UP_START, corpus_name, files, in_time, post_of, read_rows, score
+from peers import peer_rows  # noqa: F401 -- `emberwatch bench narratives --peers` calls it
 
 from detectors.entries import ScoredPost
 from detectors.policy import Configuration
