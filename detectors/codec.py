@@ -32,6 +32,8 @@ LARGEST_PIECE_ITEMS = 1024
 LARGEST_CHUNK_BYTES = 400_000
 """A broker takes records of up to a megabyte by default."""
 
+NESTED = "nested too deeply"
+
 T = TypeVar("T")
 
 _entry_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
@@ -87,7 +89,10 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(value: bytes) -> Entry:
     """Read a journal entry. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, naming the field."""
-    return _entry_decoder.decode(value)
+    try:
+        return _entry_decoder.decode(value)
+    except RecursionError:
+        raise msgspec.DecodeError(NESTED) from None
 
 
 def encode_record(record: Struct) -> bytes:
@@ -97,7 +102,10 @@ def encode_record(record: Struct) -> bytes:
 
 def decode_record(record_type: type[T], value: bytes) -> T:
     """Read a published record. Raises as `decode_entry`."""
-    return msgspec.json.decode(value, type=record_type)
+    try:
+        return msgspec.json.decode(value, type=record_type)
+    except RecursionError:
+        raise msgspec.DecodeError(NESTED) from None
 
 
 def encode_state(state: MonitorState) -> Snapshot:

@@ -13,7 +13,7 @@ import msgspec
 from kafka import TopicPartition
 from msgspec import Struct
 
-from detectors.codec import CorruptSnapshotError, Snapshot, read_manifest
+from detectors.codec import CorruptSnapshotError, Snapshot, decode_record, read_manifest
 from streams.kafka_clients import consumer, read_partition
 from streams.settings import Settings
 from streams.shard_sender import Output, ShardSender
@@ -152,8 +152,8 @@ class Snapshots(Generic[StateT]):
 
     def _envelope(self, value: bytes) -> Envelope | None:
         try:
-            return msgspec.json.decode(value, type=Envelope)
-        except msgspec.MsgspecError as error:
+            return decode_record(Envelope, value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             _log.error("a manifest of shard %d is damaged: %s", self._shard, error)
             return None
 

@@ -27,6 +27,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"{path}: not TOML: nested too deeply") from None
 
 
 def error_at(path: Path, text: str, error: msgspec.ValidationError, *, within: str = "$") -> SettingsError:

@@ -178,8 +178,8 @@ class _Journal:
 
 def _event_time_s(value: bytes | None) -> float | None:
     try:
-        entry = msgspec.json.decode(value or b"", type=_LastEntry)
-    except msgspec.DecodeError:
+        entry = decode_record(_LastEntry, value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return entry.now_at_s if entry.now_at_s is not None else entry.created_at_s
 
