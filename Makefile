@@ -1,6 +1,6 @@
 # Emberwatch: `make` lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format golden bench peers kafka-install kafka lock clean
+.PHONY: help install demo test test-all lint format golden bench peers fuzz audit kafka-install kafka lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -73,6 +73,12 @@ kafka-install: install ## fetch Apache Kafka's jars (Maven, Java 17 or later) in
 
 kafka: kafka-install ## run a single-node Apache Kafka in the foreground (PORT=9092)
 	$(BIN)/emberwatch kafka start $(if $(PORT),--port $(PORT))
+
+fuzz: install ## attack every decoder with 20,000 hostile inputs (INPUTS=n for another number)
+	FUZZ_INPUTS=$(or $(INPUTS),20000) $(BIN)/pytest --timeout 0 tests/streams/test_hostile_inputs.py
+
+audit: install ## compare the locked packages with what is known of them (needs the network; says so where it has none)
+	$(BIN)/python deploy/security/audit_dependencies.py
 
 lock: install ## resolve the dependencies again and write the lock file
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) \

@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from detectors.codec import decode_entry
+from detectors.codec import decode_entry, decode_record
 from detectors.entries import Entry
 from detectors.skipped import announced
 from streams import audit
@@ -63,7 +63,7 @@ def _entries(file: Path, *, containing: bytes = b"") -> Iterator[tuple[int, int,
         if containing not in line.value:
             continue
         try:
-            read = msgspec.json.decode(line.value, type=_Line)
+            read = decode_record(_Line, line.value)
             yield read.shard, read.offset, decode_entry(bytes(read.entry))
         except (msgspec.MsgspecError, ValueError) as error:
             raise EmberwatchError(f"{file}:{line.number}: not a line of a journal: {error}") from error
