@@ -36,7 +36,6 @@ from detectors.records import (
     Exemplar,
     Feedback,
     Handling,
-    MatchedClaim,
     Narrative,
     NarrativeChange,
     NarrativeExemplar,
@@ -51,8 +50,8 @@ from detectors.words import reasons, verdict, why_now
 LEAST_PUBLISHED = 5
 """Posts from which a narrative is published though it has no alert."""
 
-MICROS_MATCHED = 3
-"""Largest micro-clusters whose wording is matched with claims."""
+MATCH_AGAIN = 1.25
+"""When claims have come or gone a narrative is matched again from this growth on, else when it has doubled."""
 
 CLAIMS_SHOWN = 3
 
@@ -77,8 +76,7 @@ class Assessor:
         grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
         if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
             return
-        if narrative.tally.posts >= 2 * narrative.matched_at_posts:
-            self._match_claims(narrative)
+        self._match_if_due(narrative)
         yield from self._assess(narrative, case, now_s)
 
     def grouped(self, changes: list[Change]) -> Iterator[Alert | Narrative | NarrativeChange]:
@@ -199,22 +197,19 @@ class Assessor:
             return NOBODY
         return named_persons(names, narrative.tally.posts, self._configuration.named_persons, self._core.names_heard)
 
+    def _match_if_due(self, narrative: NarrativeState) -> None:
+        new_claims = narrative.matched_at_claims != self._core.claims_version
+        if narrative.tally.posts >= (MATCH_AGAIN if new_claims else 2) * narrative.matched_at_posts:
+            self._match_claims(narrative)
+
     def _match_claims(self, narrative: NarrativeState) -> None:
         """Find the claims that the wordings of a narrative repeat; the surest match of each claim counts."""
         narrative.matched_at_posts = narrative.tally.posts
         narrative.matched_at_claims = self._core.claims_version
-        micros = sorted(self._state.narratives.live_members(narrative), key=lambda one: (-one.tally.posts, one.row))
-        best: dict[str, MatchedClaim] = {}
-        for micro in micros[:MICROS_MATCHED]:
-            if "earliest" not in micro.shown:
-                continue
-            for match in self._state.claims.best(micro.shown["earliest"].text, micro.vector, k=CLAIMS_SHOWN):
-                entry = self._state.claims.entry(match.claim_id)
-                known = best.get(match.claim_id)
-                if entry is not None and (known is None or match.probability > known.probability):
-                    best[match.claim_id] = matched_claim(entry, match)
-        ranked = sorted(best.values(), key=lambda claim: (-claim.probability, claim.claim_id))
-        narrative.matches = tuple(ranked[:CLAIMS_SHOWN])
+        claims = self._state.claims
+        wordings = self._state.narratives.wordings(narrative) if len(claims) else []
+        found = [(claims.entry(match.claim_id), match) for match in claims.of_narrative(wordings, k=CLAIMS_SHOWN)]
+        narrative.matches = tuple(matched_claim(entry, match) for entry, match in found if entry is not None)
 
     def _merge_into(
         self, narrative_id: str, case: Case, gone: NarrativeState | None

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from itertools import count
 from typing import Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from detectors.cascades import Cascades, cascade_of
@@ -19,10 +20,15 @@ from detectors.micro_clusters import MicroClusters, Search
 from detectors.named_persons import Names, Withheld, merged, withheld_in
 from detectors.policy import NamedPersonParameters, NarrativeParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
+from detectors.vectors import dense_direction
 from detectors.virality import Mark, Tally, author_key
 
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
 REASONS_SHOWN: tuple[Why, ...] = ("earliest", "most_shared", "most_central", "dissenting", "indicator")
+
+
+WORDINGS_MICROS = 5
+"""Largest micro-clusters whose wordings are matched with claims."""
 
 
 class Shown(Struct, array_like=True):
@@ -230,6 +236,34 @@ class Narratives:
     def live_members(self, narrative: NarrativeState) -> list[MicroCluster]:
         """Its micro-clusters that still live: of a narrative that is gone perhaps none."""
         return [self.micros[micro_id] for micro_id in narrative.members if micro_id in self.micros]
+
+    def wordings(self, narrative: NarrativeState) -> list[tuple[str, Vector]]:
+        """What a narrative says, as texts with vectors: how its largest micro-clusters began, and where they are now.
+
+        Wordings drift: the centroid stands for what most of a micro-cluster's posts say, and goes with the texts
+        closest to it and shared most. Each pair comes once.
+        """
+        micros = sorted(self.live_members(narrative), key=lambda one: (-one.tally.posts, one.row))[:WORDINGS_MICROS]
+        pairs: dict[tuple[str, bytes], tuple[str, Vector]] = {}
+        for micro in micros:
+            centroid = self._centroid(micro)
+            sources: tuple[tuple[Why, Vector], ...] = (
+                ("earliest", micro.vector),
+                ("most_central", centroid),
+                ("most_shared", centroid),
+            )
+            for why, vector in sources:
+                if why in micro.shown:
+                    text = micro.shown[why].text
+                    pairs.setdefault((text, vector.dense), (text, vector))
+        return list(pairs.values())
+
+    def _centroid(self, micro: MicroCluster) -> Vector:
+        """Sentence vector of the middle of a micro-cluster; a single post's is its own."""
+        if self.clusters.sizes[micro.row] == 1:
+            return micro.vector
+        dense = dense_direction(self.clusters.totals[micro.row], len(micro.vector.dense))
+        return msgspec.structs.replace(micro.vector, dense=dense)
 
     def exemplars(self, narrative: NarrativeState) -> dict[Why, Shown]:
         """Return the best of each kind over its micro-clusters, each post once."""

@@ -8,6 +8,7 @@ of them is an integer below 2**24, which float32 holds exactly. Batches, threads
 instruction set cannot show in a result.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -84,6 +85,22 @@ def whole(vectors: Sequence[Vector], lexical_weight: float) -> Floats:
 def whole_dense(vectors: Sequence[Vector]) -> Floats:
     """The sentence channel alone as whole numbers, shape (n, d)."""
     return to_whole(_unit(_rows([vector.dense for vector in vectors])))
+
+
+def cosine(one: bytes, other: bytes) -> float:
+    """Cosine of two channels of int8; 0 where one has no length.
+
+    >>> cosine(bytes([0, 3, 4]), bytes([0, 4, 3]))
+    0.96
+    """
+    left, right = (np.frombuffer(channel, np.int8).astype(np.int64) for channel in (one, other))
+    squares = int(left @ left) * int(right @ right)
+    return int(left @ right) / math.sqrt(squares) if squares else 0.0
+
+
+def dense_direction(totals: NDArray[np.int32], dimensions: int) -> bytes:
+    """Sentence channel of a sum of whole vectors of both channels, as int8, shape (dimensions,)."""
+    return _to_int8(_unit(totals[None, :dimensions])[0].astype(np.float32))[0]
 
 
 def to_whole(directions: NDArray[np.float64]) -> Floats:

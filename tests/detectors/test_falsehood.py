@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from detectors.embedding import HashEncoder
 from detectors.entries import ClaimEntry, Origin, Vector
-from detectors.falsehood import MATCHES, ClaimIndex, matched_claim, rating_words, verdict_of
+from detectors.falsehood import MATCHES, ClaimIndex, matched_claim
+from detectors.ratings import rating_words, verdict_of
 from detectors.records import Claim, Publisher, Rating
 from detectors.vectors import quantise
 
