@@ -178,6 +178,8 @@ class Case(Struct, kw_only=True):
     escalated_by: str | None = None
     merged_into: str | None = None
     linked_claim_ids: tuple[str, ...] = ()
+    told_claims: dict[str, str] = {}
+    """Matched claims as last sent: id -> verdict."""
     review_state: str = "unreviewed"
     review_by: str | None = None
     review_at_s: float | None = None
@@ -407,6 +409,25 @@ def advance(
         return _resurge(case, judgement, counts, now_s, parameters, budget)
     sent = _send_news(case, judgement, counts, now_s, parameters, budget)
     return sent or expire(case, now_s, counts.window_posts, parameters)
+
+
+def correct(case: Case, judgement: Judgement | None, dropped: Sequence[Kind], now_s: float) -> Transition | None:
+    """Send a live case again because its evidence has changed; kinds that rested on what is gone are dropped.
+
+    With a kind goes the severity that it gave: what the policy says now holds, never more than before. A case of
+    whose kinds none is left clears. What a person escalated stays a page; a muted case moves silently.
+    """
+    if not case.is_live():
+        return None
+    kinds = _in_order([*(kind for kind in case.kinds if kind not in dropped), *(judgement.kinds if judgement else ())])
+    if not kinds:
+        return _send(case, "cleared", now_s)
+    case.kinds = kinds
+    if dropped and case.escalated_by is None:
+        case.severity = min(case.severity, judgement.severity if judgement else SEVERITIES[0], key=_rank)
+        case.rules = judgement.rules if judgement else ()
+        case.demoted = False
+    return None if case.muted else _send(case, "updated", now_s)
 
 
 def expire(case: Case, now_s: float, window_posts: int, parameters: LifeCycleParameters) -> Transition | None:

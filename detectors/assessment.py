@@ -1,7 +1,7 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ from detectors.alerts import (
     Transition,
     advance,
     apply_feedback,
+    correct,
     elder,
     establish,
     expire,
@@ -24,18 +25,21 @@ from detectors.alerts import (
     say_again,
 )
 from detectors.event_time import BEGINNING_S
-from detectors.falsehood import matched_claim
+from detectors.falsehood import matched_claim, rated_anew
 from detectors.labels import label_of
 from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons
 from detectors.narratives import Change, NarrativeState
 from detectors.policy import config_hash
 from detectors.posts import clean, normalise
 from detectors.records import (
+    SEVERITIES,
     Alert,
     DataHealth,
     Exemplar,
     Feedback,
     Handling,
+    Kind,
+    MatchedClaim,
     Narrative,
     NarrativeChange,
     NarrativeExemplar,
@@ -45,7 +49,7 @@ from detectors.records import (
 )
 from detectors.state import MonitorState
 from detectors.virality import Tally, assess, could_burst, counts, timeline
-from detectors.words import reasons, verdict, why_now
+from detectors.words import evidence_changes, reasons, verdict, void_ended, why_now
 
 LEAST_PUBLISHED = 5
 """Posts from which a narrative is published though it has no alert."""
@@ -109,7 +113,7 @@ class Assessor:
                 continue
             if narrative.matched_at_claims != self._core.claims_version:
                 self._match_claims(narrative)
-                yield from self._assess(narrative, case, max(now_s, narrative.tally.last_at_s))
+                yield from self._evidence_moved(narrative, case, max(now_s, narrative.tally.last_at_s))
             window_posts = narrative.tally.window(now_s, self._configuration.virality.window_s)[0]
             transition = expire(case, now_s, window_posts, self._configuration.life_cycle)
             if transition is not None:
@@ -168,11 +172,51 @@ class Assessor:
             if judgement is None:
                 return
             case = self._core.cases[narrative.narrative_id] = new_case(narrative.narrative_id)
+        if _void_ends(case, facts):
+            yield from self._corrected(
+                narrative, case, correct(case, judgement, ("information_void",), now_s), judgement, (void_ended(facts),)
+            )
         transition = advance(
             case, judgement, facts.growth, facts.counts, now_s, self._configuration.life_cycle, self._core.budget
         )
         if transition is not None:
             yield from self._published(narrative, case, transition, judgement)
+
+    def _evidence_moved(
+        self, narrative: NarrativeState, case: Case, now_s: float
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Claims came, changed or went: tell of those that an open alert was sent with, and judge it anew."""
+        facts = self._facts(narrative, case, now_s)
+        known = [claim_id for claim_id in case.told_claims if self._state.claims.entry(claim_id) is not None]
+        changes = evidence_changes(case.told_claims, facts.claims, known)
+        if not changes:
+            yield from self._assess(narrative, case, now_s)
+            return
+        dropped: list[Kind] = []
+        if "false" in case.told_claims.values() and not facts.claim_rated_false:
+            dropped.append("false_narrative")
+        if _void_ends(case, facts):
+            dropped.append("information_void")
+        judgement = judge(self._configuration.rules, facts)
+        graver = judgement is not None and SEVERITIES.index(judgement.severity) > SEVERITIES.index(case.severity)
+        if not graver:
+            yield from self._corrected(narrative, case, correct(case, judgement, dropped, now_s), judgement, changes)
+        yield from self._assess(narrative, case, now_s)
+
+    def _corrected(
+        self,
+        narrative: NarrativeState,
+        case: Case,
+        transition: Transition | None,
+        judgement: Judgement | None,
+        changes: Sequence[str],
+    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+        if transition is None:  # a muted case takes note silently
+            facts = self._facts(narrative, case, narrative.tally.last_at_s)
+            case.told_claims = {claim.claim_id: claim.verdict for claim in facts.claims}
+            return
+        yield self._alert(narrative, case, transition, judgement, changes)
+        yield from self._narrative_records(narrative, case)
 
     def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Facts:
         growth = assess(narrative.tally, now_s, self._core.population, self._configuration.virality)
@@ -181,7 +225,7 @@ class Assessor:
             narrative.tally,
             growth,
             counted,
-            narrative.matches,
+            self._as_published(narrative),
             now_s,
             self._configuration,
             case=case,
@@ -196,6 +240,13 @@ class Assessor:
         if not names.told:
             return NOBODY
         return named_persons(names, narrative.tally.posts, self._configuration.named_persons, self._core.names_heard)
+
+    def _as_published(self, narrative: NarrativeState) -> tuple[MatchedClaim, ...]:
+        """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once."""
+        if narrative.matched_at_claims == self._core.claims_version:
+            return narrative.matches
+        found = [(self._state.claims.entry(match.claim_id), match) for match in narrative.matches]
+        return tuple(rated_anew(entry, match) for entry, match in found if entry is not None)
 
     def _match_if_due(self, narrative: NarrativeState) -> None:
         new_claims = narrative.matched_at_claims != self._core.claims_version
@@ -266,10 +317,16 @@ class Assessor:
         yield self._narrative(narrative, case, "live", None)
 
     def _alert(
-        self, narrative: NarrativeState, case: Case, transition: Transition, judgement: Judgement | None
+        self,
+        narrative: NarrativeState,
+        case: Case,
+        transition: Transition,
+        judgement: Judgement | None,
+        changes: Sequence[str] = (),
     ) -> Alert:
         now_s = max(narrative.tally.last_at_s, case.changed_at_s)
         facts = self._facts(narrative, case, now_s)
+        case.told_claims = {claim.claim_id: claim.verdict for claim in facts.claims}
         shown = self._state.narratives.exemplars(narrative)
         withheld = self._withheld(facts.named)
         claims = tuple(without_names(claim, withheld) for claim in facts.claims)
@@ -287,14 +344,14 @@ class Assessor:
             event_id=narrative.event_id,
             severity=transition.severity,
             kinds=transition.kinds,
-            reasons=_reasons_without(reasons(facts, judgement, case), withheld),
+            reasons=_reasons_without(reasons(facts, judgement, case, changes=changes), withheld),
             counts=facts.counts,
             growth=facts.growth,
             forecast=None,
             stance=narrative.tally.stance_shares(),
             stance_trend=facts.stance_trend,
             matched_claims=facts.claims,
-            verdict=withheld.from_text(verdict(facts)),
+            verdict=withheld.from_text(verdict(facts, case.review_state)),
             coordination=None if facts.alike is None else facts.alike.share,
             acting_alike=facts.alike,
             spread=_spread_without(narrative.tally.spread(), withheld),
@@ -339,7 +396,7 @@ class Assessor:
             growth=facts.growth,
             stance=narrative.tally.stance_shares(),
             stance_trend=facts.stance_trend,
-            verdict=verdict(facts),
+            verdict=verdict(facts, case.review_state if case else "unreviewed"),
             matched_claims=tuple(without_names(claim, minors) for claim in facts.claims),
             incitement_share=facts.inciting_share,
             exemplars=tuple(
@@ -463,6 +520,12 @@ def _review_without(review: Review, withheld: Withheld) -> Review:
     """Take names out of what an analyst noted."""
     note = review.note and withheld.from_text(review.note)
     return review if note == review.note else msgspec.structs.replace(review, note=note)
+
+
+def _void_ends(case: Case, facts: Facts) -> bool:
+    """Whether an alert on an information void has its answer: a fact-check, or a credible source."""
+    answered = facts.claim_matched or facts.credible_posts > 0
+    return case.is_live() and "information_void" in case.kinds and answered
 
 
 def _at(at_s: float) -> datetime:

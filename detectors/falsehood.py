@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from detectors.claim_index import Asked, ClaimShelf, Hit, is_common
@@ -347,6 +348,22 @@ def matched_claim(entry: ClaimEntry, match: ClaimMatch) -> MatchedClaim:
         satire=is_satire(rating),
         shared=match.shared,
         differing=match.differing,
+    )
+
+
+def rated_anew(entry: ClaimEntry, match: MatchedClaim) -> MatchedClaim:
+    """Return a match with what its claim says now; how sure it is stays until it is matched again."""
+    claim = entry.claim
+    if claim is None:
+        raise ValueError(f"claim {entry.claim_id} has been withdrawn")
+    return msgspec.structs.replace(
+        match,
+        claim=claim.claim_reviewed,
+        url=claim.url,
+        publisher=claim.author.name if claim.author else None,
+        rating=rating_words(claim.review_rating),
+        verdict=verdict_of(claim.review_rating),
+        satire=is_satire(claim.review_rating),
     )
 
 

@@ -4,7 +4,7 @@ Nothing here decides anything. "Viral" is never worded as "false", and neither i
 text of a post and nothing about its author is quoted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +25,18 @@ from detectors.records import (
 
 CLAIM_LENGTH = 200
 """Characters of a claim that are quoted."""
+
+NAME_LENGTH = 60
+"""Characters of a publisher's name in a verdict."""
+
+RATED_AS = {"false": "false", "mixed": "partly true", "true": "true", "unknown": "unknown"}
+
+REVIEWED_AS = {
+    "unreviewed": "unreviewed",
+    "confirmed": "unverified; the alert was confirmed by a person",
+    "dismissed": "unverified; the alert was dismissed by a person",
+}
+"""What a person's word on the alert says where no fact-check speaks; any other word means that somebody looked."""
 
 WIDTH = 60
 """Columns of the timeline."""
@@ -89,9 +101,14 @@ def reasons(
     case: Case | None = None,
     *,
     share_of_stream: float | None = None,
+    changes: Sequence[str] = (),
 ) -> tuple[Reason, ...]:
-    """Give every fact that holds as a reason: what was measured, from where on it counts, and both in words."""
+    """Give every fact that holds as a reason: what was measured, from where on it counts, and both in words.
+
+    `changes` say what has become of the evidence since the alert was last sent.
+    """
     return (
+        *(Reason(signal="evidence_changed", measured=1.0, words=words) for words in changes),
         *_growth_reasons(facts, share_of_stream),
         *_harm_reasons(facts),
         *_naming_reasons(facts),
@@ -100,20 +117,69 @@ def reasons(
     )
 
 
-def verdict(facts: Facts) -> str:
-    """What fact-checks say of the narrative, in words; without one it is unverified, which is not false."""
+def evidence_changes(
+    told: Mapping[str, str], claims: Sequence[MatchedClaim], known: Collection[str]
+) -> tuple[str, ...]:
+    """Say what has become of the matched claims since an alert was last sent.
+
+    Parameters
+    ----------
+    told : verdict of each claim that it was sent with, by id.
+    claims : what is matched now.
+    known : ids of the told claims that are still published.
+    """
+    now = {claim.claim_id: claim for claim in claims}
+    gone = [
+        f"a fact-check that it was sent with (read as {RATED_AS[word]}) "
+        + ("has changed, and is no match any more" if claim_id in known else "was withdrawn")
+        for claim_id, word in told.items()
+        if claim_id not in now
+    ]
+    changed = [
+        f"re-rated: read as {RATED_AS[told[claim_id]]} before, now {claim_words(claim)}"
+        for claim_id, claim in now.items()
+        if claim_id in told and told[claim_id] != claim.verdict
+    ]
+    new = [f"a fact-check has come: {claim_words(claim)}" for claim_id, claim in now.items() if claim_id not in told]
+    return (*gone, *changed, *new)
+
+
+def void_ended(facts: Facts) -> str:
+    """Say why an information void is none any more."""
+    there = "a fact-check" if facts.claims else "a credible source"
+    return f"{there} is there now: no information void any more"
+
+
+def verdict(facts: Facts, review_state: str = "unreviewed") -> str:
+    """What is known of the truth of a narrative, in words.
+
+    Fact-checks speak first: satire, contradicted by ..., confirmed by ..., in between, rating unknown. Without one
+    it is unreviewed, or, when a person has looked, unverified, which is not false. `confirm` and `dismiss` are said of
+    the alert, and never read as true or false.
+
+    >>> verdict(Facts(counts=None, growth=None)), verdict(Facts(counts=None, growth=None), "acknowledged")
+    ('unreviewed', 'unverified')
+    """
+    if facts.satire:
+        return "satire"
     verdicts = {claim.verdict for claim in facts.claims}
     if {"false", "true"} <= verdicts:
         return "fact-checks disagree"
     for word, sentence in (
-        ("false", "contradicted by a fact-check"),
-        ("true", "supported by a fact-check"),
-        ("mixed", "rated partly true by a fact-check"),
+        ("false", "contradicted by {}"),
+        ("true", "confirmed by {}"),
+        ("mixed", "rated partly true by {}"),
         ("unknown", "fact-checked, rating unknown"),
     ):
         if word in verdicts:
-            return sentence
-    return "unverified"
+            return sentence.format(_publishers([claim for claim in facts.claims if claim.verdict == word]))
+    return REVIEWED_AS.get(review_state, "unverified")
+
+
+def _publishers(claims: Sequence[MatchedClaim]) -> str:
+    """Name who rated a claim, at most two of them."""
+    names = list(dict.fromkeys(_shortened(claim.publisher or "a fact-check", NAME_LENGTH) for claim in claims))
+    return " and ".join(names[:2]) + (f" and {_plural(len(names) - 2, 'other')}" if len(names) > 2 else "")
 
 
 def explain(alert: Alert, narrative: Narrative | None = None, history: Sequence[Alert] = ()) -> str:
@@ -323,8 +389,14 @@ def claim_words(claim: MatchedClaim) -> str:
     """Quote a matched claim with who rated it how, and how sure the match is."""
     who = claim.publisher or "a fact-checker"
     rated = f"rated “{claim.rating}” by {who}" if claim.rating else f"fact-checked by {who}, rating unknown"
-    text = claim.claim if len(claim.claim) <= CLAIM_LENGTH else claim.claim[: CLAIM_LENGTH - 1].rstrip() + "…"
-    return f"a claim {rated}: “{text}” (probability of the match {claim.probability:.2f})"
+    text = _shortened(claim.claim, CLAIM_LENGTH)
+    why = f"; shared: {', '.join(claim.shared)}" if claim.shared else ""
+    but = f"; differs: {'; '.join(claim.differing)}" if claim.differing else ""
+    return f"a claim {rated}: “{text}” (probability of the match {claim.probability:.2f}{why}{but})"
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def _head(alert: Alert) -> Iterator[str]:

@@ -174,11 +174,11 @@ def test_demotion_escalation_and_what_was_held_back_are_said():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), "unverified"),
+        ((), "unreviewed"),
         (("unknown",), "fact-checked, rating unknown"),
-        (("mixed", "unknown"), "rated partly true by a fact-check"),
-        (("true",), "supported by a fact-check"),
-        (("false", "mixed"), "contradicted by a fact-check"),
+        (("mixed", "unknown"), "rated partly true by Example Checks"),
+        (("true",), "confirmed by Example Checks"),
+        (("false", "mixed"), "contradicted by Example Checks"),
         (("false", "true"), "fact-checks disagree"),
     ],
 )
