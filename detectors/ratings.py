@@ -9,6 +9,9 @@ from typing import Literal
 
 from detectors.records import Rating
 
+UNKNOWN_RATING = "rating unknown"
+"""Words for a rating that is not given, or cannot be read."""
+
 Verdict = Literal["false", "mixed", "true", "unknown"]
 
 _TRUTH_SCALE = (1.0, 5.0)
@@ -42,7 +45,7 @@ def rating_words(rating: Rating | None) -> str:
         return rating.alternate_name.strip()
     value = None if rating is None else _number(rating.rating_value)
     if rating is None or value is None:
-        return "rating unknown"
+        return UNKNOWN_RATING
     best = _TRUTH_SCALE[1] if rating.best_rating is None else _number(rating.best_rating)
     return f"{value:g}" if best is None else f"{value:g} of {best:g}"
 

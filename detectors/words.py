@@ -10,6 +10,7 @@ from typing import Final
 
 from detectors.alerts import Case, Facts, Judgement
 from detectors.named_persons import NamedPersons
+from detectors.ratings import UNKNOWN_RATING
 from detectors.records import (
     ActingAlike,
     Alert,
@@ -262,7 +263,7 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.asked),
             expected=float(falsehood.void_questions),
             words=f"{_plural(facts.asked, 'question')} in the last hour, no fact-check, none of the "
-            f"{_plural(facts.credible_sources, 'credible source')}",
+            f"{facts.credible_sources:,} credible sources",
         )
     if facts.satire:
         yield Reason(
@@ -388,7 +389,8 @@ def _case_reasons(judgement: Judgement | None, case: Case | None) -> Iterator[Re
 def claim_words(claim: MatchedClaim) -> str:
     """Quote a matched claim with who rated it how, and how sure the match is."""
     who = claim.publisher or "a fact-checker"
-    rated = f"rated “{claim.rating}” by {who}" if claim.rating else f"fact-checked by {who}, rating unknown"
+    known = claim.rating and claim.rating != UNKNOWN_RATING
+    rated = f"rated “{claim.rating}” by {who}" if known else f"fact-checked by {who}, rating unknown"
     text = _shortened(claim.claim, CLAIM_LENGTH)
     why = f"; shared: {', '.join(claim.shared)}" if claim.shared else ""
     but = f"; differs: {'; '.join(claim.differing)}" if claim.differing else ""

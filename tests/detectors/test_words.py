@@ -268,7 +268,7 @@ def test_the_explanation_says_what_it_is_why_it_fired_and_what_people_made_of_it
     words = explain(alert_of(), narrative_of())
     for part in (
         "Alert a-1, revision 3: page, updated",
-        "Kinds: false narrative, viral. Verdict: contradicted by a fact-check.",
+        "Kinds: false narrative, viral. Verdict: contradicted by Example Checks.",
         "not a finding",
         "It does not say whether it is true",
         "37 posts by 29 accounts in 10 minutes",
