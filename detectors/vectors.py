@@ -100,7 +100,8 @@ def cosine(one: bytes, other: bytes) -> float:
 
 def dense_direction(totals: NDArray[np.int32], dimensions: int) -> bytes:
     """Sentence channel of a sum of whole vectors of both channels, as int8, shape (dimensions,)."""
-    return _to_int8(_unit(totals[None, :dimensions])[0].astype(np.float32))[0]
+    [(direction, _)] = _to_int8(_unit(totals[None, :dimensions]).astype(np.float32))
+    return direction
 
 
 def to_whole(directions: NDArray[np.float64]) -> Floats:
