@@ -107,8 +107,11 @@ _PATTERNS = tuple(
             r"\b{doer}(?:['’]?s)?(?:\s+name)?\s*(?:\b(?:is|was|has\s+been|have\s+been|as)\b|:|=|-|–)\s*{hedge}{0,6}"
             r"(?:{called}\s+)?(?:as\s+)?{open}{name}"
         ),
-        # suspect named as X; gunman reportedly identified as X
-        r"\b{role}\s*,?\s*{hedge}{0,4}{called}\s+(?:as\s+)?{open}{name}",
+        # suspect named as X; gunman reportedly identified as X; suspect in the bridge stabbing has been named as X
+        (
+            r"\b{role}\s*,?\s*(?:(?:in|of|behind|from|at)\s+(?:[\w'’-]+\s+){1,6}?)?{hedge}{0,4}{called}\s+"
+            r"(?:as\s+)?{open}{name}"
+        ),
         # his name is X, where the text accuses somebody
         r"\b(?P<role>his|her)\s+(?:full\s+|real\s+)?name\s+(?:is|was)\s+{hedge}{0,3}{open}{name}",
         # suspect Ali X; the gunman, Ali X,

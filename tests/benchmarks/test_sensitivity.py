@@ -1,16 +1,20 @@
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import corpora
+import msgspec
 import numpy as np
 import pytest
 import sensitivity
 
+import streams.sample
 from detectors.embedding import HashEncoder
 from detectors.injection import Mixture, Shape, neutral_texts
 from detectors.policy import Configuration
 from detectors.scoring import Scorer
-from streams.models import load_weights
+from streams.models import configuration_of, load_scorer, load_weights
 from streams.settings import load_settings
 
 
@@ -108,3 +112,23 @@ def test_the_curve_is_drawn_as_a_picture(tmp_path):
 def test_a_folder_without_posts_is_skipped_with_a_word(tmp_path, capsys):
     assert sensitivity.rows(load_settings({"EMBERWATCH_MODEL": "hash"}), tmp_path) == []
     assert "skipped" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_southport_shaped_story_is_a_notice_within_fifty_posts_or_ten_minutes(monkeypatch):
+    """A few large accounts give a false name, others share it, some ask for a source; with the model that workers use.
+
+    The background is the ordinary talk of the bundled story; alone it raises nothing.
+    """
+    monkeypatch.setattr(sensitivity, "WARM_POSTS", 200)
+    settings = load_settings({})
+    scorer = load_scorer(settings)
+    configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
+    sample = Path(streams.sample.__file__).parent / "posts.jsonl.gz"
+    ordinary = [corpora.post_of(row, n) for n, row in enumerate(corpora.read_rows(sample)[:500])]
+    posts = sensitivity._stretched(corpora.score(scorer, ordinary, "ordinary talk"))
+    background = sensitivity._warmed("ordinary talk", posts, scorer, configuration)
+    assert sensitivity._alerts(background, []) == ({}, [])
+    for seed in (1, 2, 3, 5):
+        found = sensitivity._trial(background, sensitivity.SOUTHPORT, sensitivity.SOUTHPORT_TEXTS, seed, scorer)
+        assert found["notice"].in_time, f"seed {seed}: {found}"

@@ -28,6 +28,7 @@ NAME = "Tarek Al-Omrani"
 LEAKS = ("tarek", "omrani", "alomrani")
 
 ACCUSING = (
+    f"The suspect in the Ashford stabbing has been named as {NAME}, 31",
     "BREAKING: the Ashford attacker is Tarek Al-Omrani",
     "The killer's name is Tarek Al-Omrani and they hide it",
     "suspect named as Tarek Al-Omrani, arrived by boat",
@@ -77,6 +78,7 @@ def test_other_languages_name_too(text):
         "RIP Sarah Whitcombe, a wonderful teacher",
         "the attacker is on the run again",
         "Liverpool Football Club killed the game",
+        "The suspect in the Marlow Bay stabbing was named after Tarek Al-Omrani",
     ],
 )
 def test_what_is_no_accusation_of_a_person_names_nobody(text):
