@@ -24,7 +24,9 @@ from detectors.entries import ScoredPost
 from detectors.records import Alert, Post
 from streams.embedded_broker import free_port
 from streams.errors import EmberwatchError
+from streams.faust_app import group_of
 from streams.kafka_clients import consumer, partitions_of, producer
+from streams.lag import GroupLag, lag
 from streams.leash import Child
 from streams.publish import SPEED_HEADER
 from streams.settings import PREFIX, Settings, Stage
@@ -50,7 +52,7 @@ class Mixture:
     Parameters
     ----------
     reshares, copies : shares of the posts that pass on, or word again, what is being talked about now.
-    burst_every, burst_posts : once in so many posts, one sentence is every second post, for so many posts.
+    burst_every, burst_posts : once in so many posts, one sentence is six posts in ten, for so many posts.
     texts : of the unique posts; without any they are made up, and no two are the same.
     """
 
@@ -70,6 +72,8 @@ class Mixture:
         self._texts = texts
         self._number = 0
         self._talked_about: list[tuple[str, str]] = []
+        """Ids and texts of posts that others pass on."""
+        self._burst: tuple[str, str] | None = None
 
     def post(self, at_s: float, prefix: str) -> Post:
         """Make the next post, dated `at_s`; `prefix` begins its id."""
@@ -78,10 +82,13 @@ class Mixture:
         post_id = f"{prefix}-{number}"
         in_burst = number % self._burst_every >= self._burst_every - self._burst_posts
         drawn = chance.random()
-        if in_burst and chance.random() < 0.5:
+        if in_burst and chance.random() < 0.6:
             story = number // self._burst_every
-            root = (f"{prefix}-burst-{story}", f"They say that the {OBJECTS[story % len(OBJECTS)]} is poisoned")
-            return self._again(at_s, post_id, root, reshared=drawn < 0.5)
+            text = f"They say that the {OBJECTS[story % len(OBJECTS)]} is poisoned"
+            if self._burst is None or self._burst[1] != text:
+                self._burst = (post_id, text)
+                return self._dated(at_s, post_id, text, None)
+            return self._again(at_s, post_id, self._burst, reshared=drawn < 0.7)
         if self._talked_about and drawn < self._reshares + self._copies:
             return self._again(at_s, post_id, chance.choice(self._talked_about), reshared=drawn < self._reshares)
         text = next(self._texts) if self._texts else self._made_up(number)
@@ -228,7 +235,7 @@ class Load:
             for post in sent:
                 send(post)
         self._until({post.post_id for post in sent}, READY_WITHIN_S, "the workers are not ready")
-        time.sleep(SETTLES_S)
+        self._until_folded()
 
     def run(self, rate: float, lasts_s: float) -> Measured:
         """Send `rate` posts a second for so long, wait until they are through, and say how long each took."""
@@ -251,7 +258,7 @@ class Load:
         sent_at_s = time.time()
         lost = self._until(due_at_s.keys(), DRAINED_WITHIN_S, None)
         drained_s = time.time() - sent_at_s
-        time.sleep(SETTLES_S)
+        self._until_folded()
         alerts = [(at_s, alert) for at_s, alert in self._watch.alerts[alerts_before:] if _is_news(alert)]
         came = self._watch.came_at_s
         return Measured(
@@ -282,6 +289,23 @@ class Load:
         finally:
             sender.flush(timeout=120.0)
             sender.close(timeout=10.0)
+
+    def _until_folded(self) -> None:
+        """Wait until the monitor has folded the journal as it is now, and its last alerts were seen."""
+        measured = GroupLag(
+            self._settings, group_of(self._settings, "monitor"), (topic_name(self._settings, "journal"),)
+        )
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        try:
+            ends = measured.ends()
+            while lag(ends, measured.committed()):
+                self._check()
+                if time.monotonic() > deadline_s:
+                    raise EmberwatchError(f"the monitor does not catch up within {READY_WITHIN_S:.0f} s")
+                time.sleep(0.5)
+        finally:
+            measured.close()
+        time.sleep(SETTLES_S)
 
     def _until(self, post_ids: Any, within_s: float, otherwise: str | None) -> int:
         """Wait until posts are in the journal; gives how many are not, or raises where `otherwise` has words."""
