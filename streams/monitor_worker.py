@@ -87,6 +87,13 @@ class MonitorWorker:
         finally:
             scorers.close()
 
+    async def keep_snapshots(self) -> None:
+        """Write the snapshots that are due where no entry comes that would do it."""
+        while True:
+            await asyncio.sleep(TICK_EVERY_S)
+            for owner in list(self._owners.values()):
+                await owner.snapshot_if_due()
+
     async def take_snapshots(self) -> None:
         """Write a snapshot of every shard: the worker ends."""
         for owner in list(self._owners.values()):
@@ -147,7 +154,7 @@ async def _run(settings: Settings) -> int:
     await stage.worker.run(
         stop_on_signal(),
         ready={"state": stage.is_loaded, "memory": stage.is_whole},
-        beside=[stage.write_ticks],
+        beside=[stage.write_ticks, stage.keep_snapshots],
         before_stop=stage.take_snapshots,
     )
     return 0

@@ -81,6 +81,8 @@ class ShardOwner:
         self._lock = asyncio.Lock()
         self._retired = False
         self._snapshot_due_s = time.monotonic() + settings.snapshot_every_s
+        self._snapshot_offset = -1
+        """Next offset of the state that was written last; -1 before that."""
         self._late = 0
 
     async def load(self) -> None:
@@ -116,8 +118,7 @@ class ShardOwner:
             await self.catch_up()
         async with self._lock:
             await self._fold_and_publish(items)
-            if time.monotonic() >= self._snapshot_due_s:
-                await self._take_snapshot()
+            await self._take_due_snapshot()
 
     async def catch_up(self) -> None:
         """Read the journal on to its present end."""
@@ -136,6 +137,12 @@ class ShardOwner:
         async with self._lock:
             if self.is_loaded.is_set() and not self._retired:
                 await self._take_snapshot()
+
+    async def snapshot_if_due(self) -> None:
+        """Write a snapshot where one is due, also when nothing more comes."""
+        async with self._lock:
+            if self.is_loaded.is_set() and not self._retired:
+                await self._take_due_snapshot()
 
     async def event_time(self) -> EventTime:
         """Copy of the state's event time, between two batches."""
@@ -213,6 +220,10 @@ class ShardOwner:
     def _record(self, name: Name, key: str, value: bytes) -> Record:
         return Record(topic_name(self._settings, name), key.encode(), value)
 
+    async def _take_due_snapshot(self) -> None:
+        if time.monotonic() >= self._snapshot_due_s and self._state.next_offset != self._snapshot_offset:
+            await self._take_snapshot()
+
     async def _take_snapshot(self) -> None:
         """Encode between two batches; what was published so far follows from what the state has folded."""
         try:
@@ -225,6 +236,7 @@ class ShardOwner:
             self._metrics.snapshots.labels(outcome="failed").inc()
         else:
             self._published.forget()
+            self._snapshot_offset = self._state.next_offset
             self._metrics.snapshots.labels(outcome="written").inc()
             self._metrics.last_snapshot.set_to_current_time()
             _log.info("snapshot of shard %d at offset %d: %d new chunks", self.shard, self._state.next_offset, written)

@@ -242,10 +242,11 @@ def damaged_snapshots(bench: Bench, *, long: bool) -> Row:
     """The newest snapshot is cut short, then one has a chunk changed, then both are of another version."""
     with bench.make(posts=600) as pipeline:
         pipeline.start_both()
-        pipeline.publish(15.0)
+        pipeline.publish(10.0)
         for number, damage in enumerate((_cut_short, _change_a_chunk, _make_older)):
             monitor = pipeline.worker("monitor")
-            pipeline.until(lambda one=monitor: one.words().count("new chunks") >= 2, "there are no two snapshots")
+            pipeline.until(lambda one=monitor: "new chunks" in one.words(), "there is no snapshot")
+            pipeline.until(lambda: len(_manifests(pipeline)) == 2, "there are no two snapshots")
             pipeline.release("monitor").kill()
             words = damage(pipeline)
             pipeline.start("monitor")
