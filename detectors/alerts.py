@@ -380,14 +380,16 @@ def judge(rules: Sequence[Rule], facts: Facts) -> Judgement | None:
     )
 
 
-def new_case(narrative_id: str) -> Case:
+def new_case(narrative_id: str, revision: int = 0) -> Case:
     """Start a case; nothing is sent until it opens. The id of the alert follows from that of the narrative.
+
+    `revision` is the last one that was sent of it, where the case itself was forgotten.
 
     >>> new_case("n-1").alert_id == new_case("n-1").alert_id
     True
     """
     digest = hashlib.blake2b(narrative_id.encode(), digest_size=8).hexdigest()
-    return Case(alert_id=f"a-{digest}", narrative_id=narrative_id)
+    return Case(alert_id=f"a-{digest}", narrative_id=narrative_id, revision=revision)
 
 
 def advance(

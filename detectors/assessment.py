@@ -156,7 +156,8 @@ class Assessor:
             return self._by_alert_id(feedback.alert_id)
         narrative_id = feedback.narrative_id or ""
         if narrative_id in self._state.narratives.narratives:
-            return self._core.cases.setdefault(narrative_id, new_case(narrative_id))
+            revision = self._state.narratives.narratives[narrative_id].sent_revision
+            return self._core.cases.setdefault(narrative_id, new_case(narrative_id, revision))
         return None
 
     def _by_alert_id(self, alert_id: str | None) -> Case | None:
@@ -171,7 +172,8 @@ class Assessor:
         if case is None:
             if judgement is None:
                 return
-            case = self._core.cases[narrative.narrative_id] = new_case(narrative.narrative_id)
+            case = new_case(narrative.narrative_id, narrative.sent_revision)
+            self._core.cases[narrative.narrative_id] = case
         if _void_ends(case, facts):
             yield from self._corrected(
                 narrative, case, correct(case, judgement, ("information_void",), now_s), judgement, (void_ended(facts),)
@@ -476,6 +478,9 @@ class Assessor:
         closed.sort(key=lambda case: (case.changed_at_s, case.alert_id))
         for case in closed[:over]:
             del self._core.cases[case.narrative_id]
+            narrative = self._state.narratives.narratives.get(case.narrative_id)
+            if narrative is not None:
+                narrative.sent_revision = max(narrative.sent_revision, case.revision)
             self._state.leave_out("closed_alert_cap")
 
 

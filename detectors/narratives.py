@@ -82,6 +82,8 @@ class NarrativeState(Struct):
     sent_posts: int = 0
     sent_at_s: float = 0.0
     assessed_at_posts: int = 0
+    sent_revision: int = 0
+    """Last revision of an alert that was forgotten past the cap: what opens again goes on from there."""
 
 
 class Change(Struct, frozen=True):

@@ -33,6 +33,10 @@ LONGEST_RAW_BYTES = 1_000_000
 """Just under what a topic takes."""
 SHOWN_BAD_LINES = 20
 FLUSH_WITHIN_S = 120.0
+HELD_BACK = (
+    "At maximum speed the partitions are put back in the order of event time, so without an end the last posts of this"
+    " file are held until more come, or until a source ends."
+)
 
 
 class Row(NamedTuple):
@@ -164,6 +168,8 @@ def run(settings: Settings, *, file: Path, speed: str, hash_authors: bool, raw: 
             complain=_told(progress.console),
         )
         progress.update(bar, completed=file.stat().st_size, words=_words(counts, time.monotonic() - started_s, factor))
+    if not factor and not end and settings.posts_partitions > 1:
+        console.print(HELD_BACK, highlight=False)
     return _report(console, counts, topic_name(settings, "posts"), time.monotonic() - started_s)
 
 

@@ -29,7 +29,7 @@ STALLED_AFTER_S = 60.0
 """Without a new entry in the journal for so long, silence no longer reads as calm: ticks alone come more often."""
 
 LinkState = Literal["connecting", "catching_up", "following", "lost"]
-PulseState = Literal["connecting", "catching_up", "lost", "empty", "stalled", "live"]
+PulseState = Literal["connecting", "catching_up", "lost", "empty", "stalled", "ended", "live"]
 
 
 class Sent(Struct, frozen=True):
@@ -89,6 +89,7 @@ class Board:
         self._changes: dict[str, deque[NarrativeChange]] = defaultdict(lambda: deque(maxlen=HISTORY))
         self._journal_end: int | None = None
         self._last_entry_at_s: float | None = None
+        self._ended = False
         self._last_record_at_s: float | None = None
         self._event_time_s: float | None = None
         self._unreadable = 0
@@ -163,7 +164,9 @@ class Board:
             self._record_came()
             self._unreadable += 1
 
-    def put_journal_tail(self, end: int, *, event_time_s: float | None, written_at_s: float | None) -> None:
+    def put_journal_tail(
+        self, end: int, *, event_time_s: float | None, written_at_s: float | None, ended: bool = False
+    ) -> None:
         """Take a look at the end of the journal.
 
         Parameters
@@ -171,9 +174,11 @@ class Board:
         end : entries ever written, over all shards.
         event_time_s : event time of the last entry, where it has one.
         written_at_s : when the broker or the writer says it was written.
+        ended : the last entry of every shard says that a source has nothing more.
         """
         now_s = self._wall_s()
         with self._lock:
+            self._ended = ended
             if self._journal_end is None:
                 self._last_entry_at_s = min(now_s, written_at_s) if end and written_at_s else None
             elif end > self._journal_end:
@@ -268,7 +273,7 @@ class Board:
         if not self._journal_end:
             return "empty"
         if self._last_entry_at_s is None or now_s - self._last_entry_at_s > STALLED_AFTER_S:
-            return "stalled"
+            return "ended" if self._ended else "stalled"
         return "live"
 
     def _record_came(self) -> None:

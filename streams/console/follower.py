@@ -32,6 +32,7 @@ _log = get_logger("console")
 class _LastEntry(Struct):
     """As much of a journal entry as tells event time; the rest is left undecoded."""
 
+    entry: str = ""
     now_at_s: float | None = None
     created_at_s: float | None = None
 
@@ -157,11 +158,13 @@ class _Journal:
         self._looked_at_s = time.monotonic()
         ends = self._reader.end_offsets(self._partitions, timeout_ms=ANSWER_WITHIN_MS)
         records = [record for p in self._partitions if ends[p] and (record := self._last(p, ends[p]))]
-        times_s = [at_s for record in records if (at_s := _event_time_s(record.value)) is not None]
+        entries = [entry for record in records if (entry := _last_entry(record.value)) is not None]
+        times_s = [at_s for entry in entries if (at_s := _event_time_s(entry)) is not None]
         self._board.put_journal_tail(
             sum(ends.values()),
             event_time_s=max(times_s, default=None),
             written_at_s=max((record.timestamp / 1000 for record in records if record.timestamp > 0), default=None),
+            ended=bool(entries) and all(entry.entry == "source_end" for entry in entries),
         )
 
     def _last(self, partition: TopicPartition, end: int) -> Any:
@@ -176,11 +179,14 @@ class _Journal:
         self._reader.close()
 
 
-def _event_time_s(value: bytes | None) -> float | None:
+def _last_entry(value: bytes | None) -> _LastEntry | None:
     try:
-        entry = decode_record(_LastEntry, value or b"")
+        return decode_record(_LastEntry, value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _event_time_s(entry: _LastEntry) -> float | None:
     return entry.now_at_s if entry.now_at_s is not None else entry.created_at_s
 
 

@@ -390,7 +390,7 @@ class Console:
         return f"{request.remote or 'unknown'} {named}".strip()[:256]
 
     def _unknown(self, request: web.Request, what: str) -> web.Response:
-        following = self._board.pulse().state in {"live", "stalled", "empty"}
+        following = self._board.pulse().state in {"live", "stalled", "ended", "empty"}
         text = f"No such {what}: it may be past its retention." if following else "The topics are still being read."
         return self._message(request, 404 if following else 503, "Not found", text)
 

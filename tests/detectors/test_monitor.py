@@ -532,3 +532,20 @@ def test_the_same_seed_writes_the_same_journal(streams):
     again = type(streams)()
     one, other = streams.journal(5, 60), again.journal(5, 60)
     assert [encode_record(entry) for _, entry in one] == [encode_record(entry) for _, entry in other]
+
+
+def test_an_alert_that_was_forgotten_past_the_cap_goes_on_with_its_revisions_when_it_opens_again(streams):
+    life = {"peaked_after_s": 600, "cleared_after_s": 1800, "live_alerts": 1}
+    entries = [streams.configured(**ALONE, life_cycle=life, narratives={"idle_after_s": 86400})]
+    entries += streams.burst(streams.start_s)
+    entries += streams.burst(streams.start_s + 60, words="bridge collapsed marlow engineers", name="q", first_offset=12)
+    entries += [Tick(now_at_s=streams.start_s + hours * 3600.0) for hours in (1, 2, 3)]
+    outputs, state = streams.fold(entries)
+    assert state.left_out()["closed_alert_cap"] >= 1
+    again = streams.burst(streams.start_s + 5 * 3600, name="r", first_offset=24)
+    outputs += streams.fold(again, state)[0]
+    revisions = {}
+    for alert in alerts_of(outputs):
+        revisions.setdefault(alert.alert_id, []).append(alert.revision)
+    assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
+    assert max(map(len, revisions.values())) == 3

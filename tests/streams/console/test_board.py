@@ -76,6 +76,14 @@ def test_a_console_started_after_the_workers_died_does_not_call_the_old_journal_
     assert board.pulse().last_entry_at_s == clock[0] - 3600
 
 
+def test_a_journal_whose_source_has_ended_is_not_called_stalled(board, clock):
+    clock[0] += STALLED_AFTER_S + 1
+    board.put_journal_tail(5000, event_time_s=None, written_at_s=None, ended=True)
+    assert board.pulse().state == "ended"
+    board.put_journal_tail(5001, event_time_s=None, written_at_s=None)
+    assert board.pulse().state == "live"
+
+
 def test_an_empty_journal_reads_as_no_input_yet(clock):
     board = Board(lambda: clock[0])
     board.start_over()
