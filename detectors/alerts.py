@@ -32,6 +32,7 @@ from detectors.records import (
     SEVERITIES,
     ActingAlike,
     Counts,
+    Crisis,
     Feedback,
     Growth,
     Kind,
@@ -121,6 +122,10 @@ class Facts(Struct, frozen=True, kw_only=True):
     calls: int = 0
     named: NamedPersons = NamedPersons()
     alike: ActingAlike | None = None
+    crisis: Crisis | None = None
+    """Declared crisis that lowers the thresholds for it."""
+    usual: Severity | None = None
+    """Under a crisis: severity with the usual thresholds; None where nothing would have been raised."""
     falsehood: FalsehoodParameters = FalsehoodParameters()
     incitement: IncitementParameters = IncitementParameters()
 

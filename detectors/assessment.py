@@ -24,16 +24,18 @@ from detectors.alerts import (
     new_case,
     say_again,
 )
+from detectors.crises import concerns, in_force, under
 from detectors.event_time import BEGINNING_S
 from detectors.falsehood import matched_claim, rated_anew
 from detectors.labels import label_of
 from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons
 from detectors.narratives import Change, NarrativeState
-from detectors.policy import config_hash
+from detectors.policy import Configuration, ViralityParameters, config_hash
 from detectors.posts import clean, normalise
 from detectors.records import (
     SEVERITIES,
     Alert,
+    Crisis,
     DataHealth,
     Exemplar,
     Feedback,
@@ -75,13 +77,27 @@ class Assessor:
         """Assess a narrative that has one more post, if the floors allow that it is worth it."""
         case = self._core.cases.get(narrative.narrative_id)
         now_s = narrative.tally.last_at_s
-        if case is None and not could_burst(narrative.tally, now_s, self._configuration.virality):
+        if case is None and not could_burst(narrative.tally, now_s, self._floors(narrative)):
             return
         grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
         if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
             return
         self._match_if_due(narrative)
         yield from self._assess(narrative, case, now_s)
+
+    def _floors(self, narrative: NarrativeState) -> ViralityParameters:
+        crisis = self._crisis(narrative)
+        return (self._configuration if crisis is None else under(self._configuration, crisis)).virality
+
+    def declared(self) -> Iterator[Alert | Narrative | NarrativeChange]:
+        """Look again at every narrative for which a crisis has lowered the thresholds: it need not wait for a post."""
+        for narrative in list(self._state.narratives.narratives.values()):
+            if narrative.narrative_id in self._core.cases or self._crisis(narrative) is None:
+                continue
+            now_s = self._core.time.greatest_at_s
+            if could_burst(narrative.tally, now_s, self._floors(narrative)):
+                self._match_claims(narrative)
+                yield from self._assess(narrative, None, now_s)
 
     def grouped(self, changes: list[Change]) -> Iterator[Alert | Narrative | NarrativeChange]:
         """Let cases follow their narratives through merges and deaths."""
@@ -221,27 +237,44 @@ class Assessor:
         yield from self._narrative_records(narrative, case)
 
     def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Facts:
-        growth = assess(narrative.tally, now_s, self._core.population, self._configuration.virality)
-        counted = counts(narrative.tally, now_s, self._configuration.virality)
+        crisis = self._crisis(narrative)
+        if crisis is None:
+            return self._facts_by(self._configuration, narrative, case, now_s)
+        facts = self._facts_by(under(self._configuration, crisis), narrative, case, now_s)
+        usual = judge(self._configuration.rules, self._facts_by(self._configuration, narrative, None, now_s))
+        return msgspec.structs.replace(facts, crisis=crisis, usual=None if usual is None else usual.severity)
+
+    def _crisis(self, narrative: NarrativeState) -> Crisis | None:
+        """Return the declared crisis in whose scope a narrative is, the one with the lowest thresholds."""
+        if not self._core.crises:
+            return None
+        holding = in_force(self._core.crises, self._core.time.greatest_at_s)
+        return next((crisis for crisis in holding if concerns(crisis, narrative.tally)), None)
+
+    def _facts_by(
+        self, configuration: Configuration, narrative: NarrativeState, case: Case | None, now_s: float
+    ) -> Facts:
+        growth = assess(narrative.tally, now_s, self._core.population, configuration.virality)
+        counted = counts(narrative.tally, now_s, configuration.virality)
         return establish(
             narrative.tally,
             growth,
             counted,
             self._as_published(narrative),
             now_s,
-            self._configuration,
+            configuration,
             case=case,
-            named=self._named(narrative),
+            named=self._named(narrative, configuration),
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
         )
 
-    def _named(self, narrative: NarrativeState) -> NamedPersons:
+    def _named(self, narrative: NarrativeState, configuration: Configuration) -> NamedPersons:
         names = self._state.narratives.names_of(narrative)
         if not names.told:
             return NOBODY
-        return named_persons(names, narrative.tally.posts, self._configuration.named_persons, self._core.names_heard)
+        return named_persons(names, narrative.tally.posts, configuration.named_persons, self._core.names_heard)
 
     def _as_published(self, narrative: NarrativeState) -> tuple[MatchedClaim, ...]:
         """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once."""
@@ -356,6 +389,7 @@ class Assessor:
             verdict=withheld.from_text(verdict(facts, case.review_state)),
             coordination=None if facts.alike is None else facts.alike.share,
             acting_alike=facts.alike,
+            crisis_id=None if facts.crisis is None else facts.crisis.crisis_id,
             spread=_spread_without(narrative.tally.spread(), withheld),
             exemplars=tuple(Exemplar(post_id=one.post_id, why=why) for why, one in shown.items()),
             label=label,

@@ -12,6 +12,7 @@ from itertools import islice
 import msgspec
 
 from detectors.assessment import Assessor
+from detectors.crises import without_expired
 from detectors.entries import (
     ClaimEntry,
     ConfigurationEntry,
@@ -144,19 +145,20 @@ class _Batch:
                 yield from Assessor(self._state).feedback(entry.feedback)
             case DeletionEntry():
                 yield from self._delete(entry.deletion)
+            case CrisisEntry():
+                self._core.crises[entry.crisis.crisis_id] = entry.crisis
+                yield from Assessor(self._state).declared()
             case LookAnswer():
                 self._state.leave_out("look_unasked")
             case _:
                 self._take_note(entry)
 
-    def _take_note(self, entry: ClaimEntry | CrisisEntry | ConfigurationEntry | Skip) -> None:
+    def _take_note(self, entry: ClaimEntry | ConfigurationEntry | Skip) -> None:
         """Change what is known; nothing is published for it by itself."""
         match entry:
             case ClaimEntry():
                 self._state.claims.put(entry)
                 self._core.claims_version += 1
-            case CrisisEntry():
-                self._core.crises[entry.crisis.crisis_id] = entry.crisis
             case ConfigurationEntry():
                 self._core.configuration = entry.configuration
                 self._search = None
@@ -401,6 +403,7 @@ class _Batch:
             yield from self._place_overdue(orphan)
         self._state.posts.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
         self._core.names_heard.expire(watermark_at_s)
+        self._core.crises = without_expired(self._core.crises, watermark_at_s)
         horizon_s = self._core.configuration.narratives.post_horizon_s
         self._state.coordination.expire(watermark_at_s, self._core.configuration.coordination, horizon_s)
         if self._state.narratives.is_due(self._core.time.greatest_at_s, self._core.configuration.narratives):

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import product
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +21,7 @@ from detectors.records import (
     SCHEMA_VERSION,
     Claim,
     Crisis,
+    CrisisScope,
     Deletion,
     Feedback,
     Post,
@@ -136,6 +137,10 @@ def decode_crisis(value: bytes, *, received_at_s: float | None = None, time: Tim
             raise BadRecord("expires_at", "a declaration needs an expiry")
         if crisis.expires_at <= crisis.at:
             raise BadRecord("expires_at", "not after `at`")
+    if unknown := sorted(crisis.scope.keys() - set(get_args(CrisisScope))):
+        raise BadRecord("scope", f"{unknown[0]!r} is none of {', '.join(get_args(CrisisScope))}")
+    if any(_is_blank(value) for value in crisis.scope.values()):
+        raise BadRecord("scope", "blank")
     return crisis
 
 

@@ -118,6 +118,9 @@ class Feedback(Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: Annotated[str, Meta(max_length=4096)] | None = None
 
 
+CrisisScope = Literal["lang", "platform", "community", "place"]
+
+
 class Crisis(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A declaration lowers thresholds within its scope until it expires; without an expiry it is refused."""
 
@@ -128,7 +131,9 @@ class Crisis(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: Annotated[str, Meta(min_length=1, max_length=4096)]
     at: AwareTime
     scope: dict[str, str] = {}
+    """What it is about, by `CrisisScope`; several values set apart by commas. Empty: everything."""
     threshold_ratio: Ratio = 1.0
+    """Thresholds under it, as a share of the usual ones (`crises.LEAST_RATIO` at least)."""
     expires_at: AwareTime | None = None
 
 
@@ -327,6 +332,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     coordination: float | None
     """Share of the accounts that act alike beyond chance; None where that is not seen."""
     acting_alike: ActingAlike | None = None
+    crisis_id: str | None = None
+    """Declared crisis under which thresholds are lowered for it; None where there is none."""
     spread: Spread
     exemplars: tuple[Exemplar, ...]
     label: str

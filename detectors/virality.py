@@ -112,6 +112,7 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     platform: str = ""
     lang: str | None = None
     community: str | None = None
+    place: str | None = None
 
 
 def author_key(author_id: str) -> int:
@@ -164,6 +165,7 @@ def mark_of(
         platform=post.platform,
         lang=post.lang,
         community=post.community,
+        place=post.place,
     )
 
 
@@ -208,6 +210,7 @@ class Tally(Struct, array_like=True):
     platforms: dict[str, int] = {}
     languages: dict[str, int] = {}
     communities: dict[str, int] = {}
+    places: dict[str, int] = {}
 
     def add(self, mark: Mark) -> int:
         """Count a post; return how many posts its ten minutes hold now (0 for a late post)."""
@@ -224,6 +227,8 @@ class Tally(Struct, array_like=True):
             _add_key(self.languages, mark.lang)
         if mark.community is not None:
             _add_key(self.communities, mark.community)
+        if mark.place is not None:
+            _add_key(self.places, mark.place)
         return 0 if mark.late else self._add_to_rates(mark)
 
     def remove(self, mark: Mark) -> None:
@@ -234,6 +239,7 @@ class Tally(Struct, array_like=True):
             (self.platforms, mark.platform),
             (self.languages, mark.lang),
             (self.communities, mark.community),
+            (self.places, mark.place),
         ):
             _take_key(counter, key)
         if mark.late:
@@ -278,6 +284,7 @@ class Tally(Struct, array_like=True):
             (merged.platforms, other.platforms),
             (merged.languages, other.languages),
             (merged.communities, other.communities),
+            (merged.places, other.places),
         ):
             for name, posts in source.items():
                 _add_key(into, name, posts)
@@ -767,4 +774,5 @@ def _copy(tally: Tally) -> Tally:
         dict(tally.platforms),
         dict(tally.languages),
         dict(tally.communities),
+        dict(tally.places),
     )

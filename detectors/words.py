@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from detectors.alerts import Case, Facts, Judgement
+from detectors.crises import ratio_of
 from detectors.named_persons import NamedPersons
 from detectors.ratings import UNKNOWN_RATING
 from detectors.records import (
@@ -114,6 +115,7 @@ def reasons(
         *_harm_reasons(facts),
         *_naming_reasons(facts),
         *_alike_reasons(facts),
+        *_crisis_reasons(facts),
         *_case_reasons(judgement, case),
     )
 
@@ -305,6 +307,22 @@ def _naming_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.named.accounts),
             words=_naming_words(facts.named),
         )
+
+
+def _crisis_reasons(facts: Facts) -> Iterator[Reason]:
+    """Say under which crisis it stands, by whose word, and what it would be without (`expected` 0: no alert)."""
+    crisis = facts.crisis
+    if crisis is None:
+        return
+    until = f" until {_time(crisis.expires_at)}" if crisis.expires_at else ""
+    usual = f"with the usual ones it would be {facts.usual}" if facts.usual else "with the usual ones it is no alert"
+    yield Reason(
+        signal="crisis",
+        measured=ratio_of(crisis),
+        expected=1.0 if facts.usual else 0.0,
+        words=f"under crisis {crisis.crisis_id}, declared by {crisis.by}: thresholds at {_percent(ratio_of(crisis))}"
+        f"{until}; {usual}",
+    )
 
 
 def _alike_reasons(facts: Facts) -> Iterator[Reason]:

@@ -359,6 +359,64 @@ def forget_author(author: str, platform: str | None, by: str | None) -> int | No
     return _run("streams.forget", "run_author", author=author, platform=platform, by=by)
 
 
+@emberwatch.group(
+    epilog="""\b
+Examples:
+  emberwatch crisis declare --why "riots expected after the attack" --scope lang=en --scope place=Southport \\
+      --thresholds 50% --until 24h
+  emberwatch crisis stand-down crisis-20260729-181500 --why "calm since Tuesday"
+  emberwatch crisis report crisis-20260729-181500 --out report.md
+"""
+)
+def crisis() -> None:
+    """Lower thresholds for a time and a scope, and report what was done under it."""
+
+
+@crisis.command(name="declare")
+@click.option("--why", required=True, help="The reason, for the record and the report.")
+@click.option("--until", required=True, help="A span (90m, 24h, 3d) or a time; nothing is declared without an end.")
+@click.option(
+    "--thresholds", default="50%", show_default=True, help="Thresholds under it, of the usual ones (25 to 100)."
+)
+@click.option(
+    "--scope", multiple=True, metavar="KIND=VALUES", help="lang, platform, community or place; else everything."
+)
+@click.option("--id", "crisis_id", help="Its id (else one by the time); one that holds is changed.")
+@click.option("--by", help="Who declares it (else the name of the user).")
+def crisis_declare(
+    why: str, until: str, thresholds: str, scope: tuple[str, ...], crisis_id: str | None, by: str | None
+) -> int | None:
+    """Declare a crisis."""
+    return _run(
+        "streams.crisis_command",
+        "declare",
+        crisis_id=crisis_id,
+        why=why,
+        by=by,
+        scope=scope,
+        thresholds=thresholds,
+        until=until,
+    )
+
+
+@crisis.command(name="stand-down")
+@click.argument("crisis_id")
+@click.option("--why", required=True, help="The reason, for the record and the report.")
+@click.option("--by", help="Who ends it (else the name of the user).")
+def crisis_stand_down(crisis_id: str, why: str, by: str | None) -> int | None:
+    """End a crisis before it expires."""
+    return _run("streams.crisis_command", "stand_down", crisis_id=crisis_id, why=why, by=by)
+
+
+@crisis.command(name="report")
+@click.argument("crisis_id")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, not Markdown.")
+@click.option("--out", type=NEW_FILE, help="Write to this file, not to the screen.")
+def crisis_report(crisis_id: str, as_json: bool, out: Path | None) -> int | None:
+    """Report all alerts and decisions under a crisis."""
+    return _run("streams.crisis_command", "run_report", crisis_id=crisis_id, as_json=as_json, out=out)
+
+
 @emberwatch.group()
 def retention() -> None:
     """What is kept for how long."""

@@ -235,7 +235,16 @@ class _Writer:
         elif what == "word":
             self._word(post)
         elif what == "crisis":
-            crisis = Crisis(crisis_id="k", word="declare", by="ana", why="flood", at=at(self._now_s))
+            crisis = Crisis(
+                crisis_id="k",
+                word=draw.choice(["declare", "declare", "stand_down"]),
+                by="ana",
+                why="flood",
+                at=at(self._now_s),
+                scope=draw.choice([{}, {"platform": "y"}]),
+                threshold_ratio=0.5,
+                expires_at=at(self._now_s + 1800),
+            )
             self._write(CrisisEntry(origin=Origin("crisis", 0, self._next("crisis")), crisis=crisis))
         elif what == "deletion":
             self._write(self._streams.deletion(self._next("deletions"), post_id=post.post_id))
