@@ -87,7 +87,8 @@ class Account(Struct, array_like=True):
     """What an account did with its partners, in the present half of the horizon and in the one before."""
 
     last_at_s: float
-    half: int
+    since_s: float
+    """Beginning of the present half."""
     hits: int = 0
     expected: float = 0.0
     hits_before: int = 0
@@ -245,13 +246,13 @@ class Coordination(Struct):
         return item
 
     def _account(self, key: int, at_s: float, horizon_s: float) -> Account:
-        half = int(at_s // (horizon_s / 2))
-        account = self.accounts.pop(key, None) or Account(at_s, half)
-        if half > account.half:
-            is_next = half == account.half + 1
-            account.hits_before = account.hits if is_next else 0
-            account.expected_before = account.expected if is_next else 0.0
-            account.hits, account.expected, account.half = 0, 0.0, half
+        account = self.accounts.pop(key, None) or Account(at_s, at_s)
+        halves = int((at_s - account.since_s) // (horizon_s / 2))
+        if halves > 0:
+            account.hits_before = account.hits if halves == 1 else 0
+            account.expected_before = account.expected if halves == 1 else 0.0
+            account.hits, account.expected = 0, 0.0
+            account.since_s += halves * horizon_s / 2
         account.last_at_s = max(account.last_at_s, at_s)
         self.accounts[key] = account
         self.evicted += _keep_latest(self.accounts, MOST_ACCOUNTS)

@@ -314,14 +314,13 @@ def _crisis_reasons(facts: Facts) -> Iterator[Reason]:
     crisis = facts.crisis
     if crisis is None:
         return
-    until = f" until {_time(crisis.expires_at)}" if crisis.expires_at else ""
-    usual = f"with the usual ones it would be {facts.usual}" if facts.usual else "with the usual ones it is no alert"
+    usual = f"with those it would be {facts.usual}" if facts.usual else "with those it is no alert"
     yield Reason(
         signal="crisis",
         measured=ratio_of(crisis),
         expected=1.0 if facts.usual else 0.0,
         words=f"under crisis {crisis.crisis_id}, declared by {crisis.by}: thresholds at {_percent(ratio_of(crisis))}"
-        f"{until}; {usual}",
+        f" of the usual ones; {usual}",
     )
 
 

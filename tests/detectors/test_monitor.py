@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from detectors.alerts import new_case
 from detectors.codec import decode_state, encode_record, encode_state
-from detectors.entries import FeedbackEntry, Origin, ScoredPost, SourceEnd, Tick
+from detectors.entries import CrisisEntry, FeedbackEntry, Origin, ScoredPost, SourceEnd, Tick
 from detectors.monitor import JournalGapError, fold, new_state
 from detectors.narratives import name_after
 from detectors.records import Alert, Assignment, Narrative, NarrativeChange
@@ -431,6 +431,9 @@ def shifted(entry, by_s):
     if isinstance(entry, FeedbackEntry):
         at = entry.feedback.at + timedelta(seconds=by_s)
         return msgspec.structs.replace(entry, feedback=msgspec.structs.replace(entry.feedback, at=at))
+    if isinstance(entry, CrisisEntry):
+        at, until = (moved(time, by_s) for time in (entry.crisis.at, entry.crisis.expires_at))
+        return msgspec.structs.replace(entry, crisis=msgspec.structs.replace(entry.crisis, at=at, expires_at=until))
     return entry
 
 
