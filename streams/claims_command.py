@@ -15,7 +15,7 @@ from detectors.policy import FalsehoodParameters
 from detectors.posts import BadRecord, TextRow, decode_text_row
 from detectors.records import Claim
 from detectors.scoring import Scorer
-from streams.claim_files import read_claims
+from streams.claim_files import read_known
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines, write_lines
 from streams.models import load_scorer
@@ -57,7 +57,7 @@ def index_of(files: Iterable[Path], scorer: Scorer, progress: Progress) -> tuple
     known: list[Claim] = []
     bad = 0
     for file in files:
-        for claim in read_claims(file):
+        for claim in read_known(file):
             if isinstance(claim, BadRecord):
                 bad += 1
                 _tell(progress.console, file, claim)
@@ -103,6 +103,8 @@ def _line(row: TextRow, matches: Sequence[ClaimMatch], parameters: FalsehoodPara
             "claim_id": match.claim_id,
             "similarity": round(match.similarity, 6),
             "probability": round(match.probability, 6),
+            "shared": match.shared,
+            "differing": match.differing,
             "match": match.probability >= parameters.match_probability,
         }
         for match in matches

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from kafka import TopicPartition
 
+from detectors.claim_feeds import Withdrawal, decode_one
 from detectors.codec import decode_record, encode_entry
 from detectors.entries import (
     ClaimEntry,
@@ -22,7 +23,7 @@ from detectors.entries import (
     Origin,
 )
 from detectors.policy import Configuration, TimeParameters
-from detectors.posts import BadRecord, decode_claim, decode_crisis, decode_deletion, decode_feedback
+from detectors.posts import BadRecord, decode_crisis, decode_deletion, decode_feedback
 from detectors.scoring import Scorer
 from streams.errors import SettingsError
 from streams.kafka_clients import consumer, partitions_of, producer, read_to_end
@@ -135,8 +136,9 @@ def _journal_ends(settings: Settings) -> dict[int, int]:
 
 def _claim(record: Record, scorer: Scorer) -> ClaimEntry:
     if record.value is not None:
-        claim = decode_claim(record.value)
-        return scorer.claim_entry(claim, claim.claim_id, record.origin)
+        item = decode_one(record.value)
+        claim = None if isinstance(item, Withdrawal) else item
+        return scorer.claim_entry(claim, item.claim_id, record.origin)
     if not record.key:
         raise BadRecord("key", "a withdrawal is keyed by the claim's id")
     try:

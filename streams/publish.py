@@ -13,9 +13,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from detectors.posts import BadRecord, decode_claim, decode_post
+from detectors.claim_feeds import Withdrawal
+from detectors.posts import BadRecord, decode_post
 from streams import audit
 from streams.author_hash import hash_author, salt_of
+from streams.claim_files import read_claims
 from streams.errors import EmberwatchError, SettingsError
 from streams.json_lines import read_lines
 from streams.kafka_clients import demand_topic, producer
@@ -128,18 +130,17 @@ def publish_posts(
 
 
 def publish_claims(settings: Settings, file: Path, *, complain: Complain | None = None) -> Counts:
-    """Send a file of fact-checks; returns when the broker has confirmed each of them."""
+    """Send a file of fact-checks, a withdrawal as a record without a value; returns when all are confirmed."""
     counts = Counts()
     with _Sender(settings, "claims", counts) as sender:
-        for line in read_lines(file):
-            try:
-                claim = decode_claim(line.value)
-            except BadRecord as bad:
+        for item in read_claims(file):
+            if isinstance(item, BadRecord):
                 counts.bad += 1
                 if complain:
-                    complain(f"{file}:{line.number}: {bad.field}: {bad.error}")
+                    complain(f"{file}: {item.field}: {item.error}")
                 continue
-            sender.send(key=claim.claim_id.encode(), value=msgspec.json.encode(claim))
+            value = None if isinstance(item, Withdrawal) else msgspec.json.encode(item)
+            sender.send(key=item.claim_id.encode(), value=value)
     return counts
 
 
@@ -208,7 +209,7 @@ class _Sender:
                 f"the broker has not confirmed {lost:,} of {self._counts.sent:,} records{self._why()}"
             )
 
-    def send(self, *, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> None:
+    def send(self, *, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None) -> None:
         """Send one record, waiting where too many are on their way; raises `EmberwatchError` once one was refused."""
         counts = self._counts
         while counts.sent - counts.confirmed - counts.failed > MOST_UNCONFIRMED:

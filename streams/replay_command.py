@@ -33,7 +33,7 @@ from detectors.replay import (
 )
 from detectors.scoring import Scorer
 from detectors.words import why_now
-from streams.claim_files import read_claims
+from streams.claim_files import read_known
 from streams.errors import EmberwatchError
 from streams.journal_file import is_journal, read_journal
 from streams.json_lines import read_lines, write_lines
@@ -150,7 +150,7 @@ def _policy(settings: Settings) -> Configuration:
 
 def _claims(done: Run, files: Sequence[Path]) -> Iterator[Claim]:
     for file in files:
-        for line, claim in enumerate(read_claims(file), start=1):
+        for line, claim in enumerate(read_known(file), start=1):
             if isinstance(claim, BadRecord):
                 done.dead_letters.append(
                     DeadLetter(

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from detectors.falsehood import ClaimIndex
 from detectors.posts import TextRow, clean
-from streams.claim_files import read_claims
+from streams.claim_files import read_known
 from streams.claims_command import index_of, match_rows
 from streams.models import load_scorer
 from streams.settings import Settings
@@ -77,7 +77,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
 
 
 def _ids(file: Path) -> set[str]:
-    return {claim.claim_id for claim in read_claims(file) if not isinstance(claim, Exception)}
+    return {claim.claim_id for claim in read_known(file) if not isinstance(claim, Exception)}
 
 
 def _answers(asked: list[dict], index: ClaimIndex, scorer, progress: Progress) -> list[list]:
