@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.records import Alert, Severity
-from detectors.timelines import Timeline
+from detectors.records import SEVERITIES, Alert, Severity
+from detectors.timelines import Moment, Timeline
 from detectors.words import duration
 from streams.pictures import BLUE, FAINT, INK, ORANGE, PAPER, PURPLE, SKY, VERMILION, picture, plain
 
@@ -25,6 +25,9 @@ LONGEST_LABEL = 90
 WORDS_TAKE = 0.12
 """Width of a revision's words, as a share of the picture's."""
 
+WORD_ROWS = (1.4, 3.6)
+"""Heights at which a revision's words may stand, the lower one first."""
+
 PAUSE_S = 2 * 86400.0
 """Alerts further apart are drawn in panels of their own."""
 
@@ -36,7 +39,7 @@ MOST_LANES = 60
 def draw_story(timeline: Timeline, file: Path) -> None:
     """Draw the alert's revisions, counts against expectation with bursts, and how it grew, with its forecasts."""
     left, right = _at(timeline.start_s), _at(_shown_until_s(timeline))
-    with picture(file, width=11.0, height=7.4, nrows=3, sharex=True, height_ratios=[1.1, 5, 3.6]) as (figure, panels):
+    with picture(file, width=11.0, height=7.7, nrows=3, sharex=True, height_ratios=[1.7, 5, 3.6]) as (figure, panels):
         revisions, counts, growth = panels
         for panel in panels:
             plain(panel)
@@ -130,36 +133,46 @@ def _draw_counts(panel: "Axes", timeline: Timeline) -> None:
 def _draw_revisions(panel: "Axes", timeline: Timeline) -> None:
     """Mark each revision of the alert; in words where it changed, as far as there is room."""
     panel.grid(visible=False)
-    panel.set_ylim(0, 3)
+    panel.set_ylim(0, 2.0 + 1.8 * len(WORD_ROWS))
     panel.set_yticks([])
     panel.spines["left"].set_visible(False)
     panel.spines["bottom"].set_visible(False)
     panel.tick_params(bottom=False)
     until_s = _shown_until_s(timeline)
     span_s = max(until_s - timeline.start_s, 1.0)
-    free_s = float("-inf")
-    severity: Severity | None = None
-    for moment in timeline.moments:
-        if moment.at_s > until_s:
-            break
-        changed = moment.severity != severity or moment.transition != "updated"
-        severity = moment.severity
-        at = _at(moment.at_s)
-        panel.plot([at], [0.6], linestyle="none", markersize=7, **_mark(moment.severity), markeredgewidth=0.6)
-        if not changed or moment.at_s < free_s:
-            continue
-        free_s = moment.at_s + WORDS_TAKE * span_s
+    shown = [moment for moment in timeline.moments if moment.at_s <= until_s]
+    for moment in shown:
+        panel.plot([_at(moment.at_s)], [0.6], linestyle="none", markersize=7, **_mark(moment.severity))
+    for moment, row in _worded(shown, WORDS_TAKE * span_s):
         is_last = moment.at_s - timeline.start_s > 0.93 * span_s
         panel.annotate(
             f"{moment.transition}: {moment.severity}\n{moment.posts:,} posts",
-            (at, 1.15),
+            (_at(moment.at_s), row),
             ha="right" if is_last else "left",
             va="bottom",
             fontsize=8.5,
             color=INK,
+            linespacing=1.05,
         )
     if not timeline.moments:
         panel.text(0.0, 0.2, "no alert", transform=panel.transAxes, color=FAINT, fontsize=9)
+
+
+def _worded(moments: Sequence[Moment], width_s: float) -> list[tuple[Moment, float]]:
+    """Revisions that changed something, with the height of their words: the graver first, as far as there is room."""
+    changed = [
+        moment
+        for before, moment in pairwise((None, *moments))
+        if moment is not None
+        and (before is None or moment.severity != before.severity or moment.transition != "updated")
+    ]
+    placed: list[tuple[Moment, float]] = []
+    for moment in sorted(changed, key=lambda one: (-SEVERITIES.index(one.severity), one.at_s)):
+        for row in WORD_ROWS:
+            if all(abs(moment.at_s - one.at_s) >= width_s for one, taken in placed if taken == row):
+                placed.append((moment, row))
+                break
+    return placed
 
 
 def _draw_growth(panel: "Axes", timeline: Timeline) -> None:
@@ -208,11 +221,12 @@ def _draw_lane(panel: "Axes", lane: int, history: Sequence[Alert]) -> None:
 def _handle(severity: Severity) -> "Line2D":
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], linestyle="none", markeredgewidth=0.6, label=f"sent as {severity}", **_mark(severity))
+    return Line2D([], [], linestyle="none", label=f"sent as {severity}", **_mark(severity))
 
 
 def _mark(severity: Severity) -> dict[str, Any]:
-    return {"color": SEVERITY_COLOURS[severity], "marker": SEVERITY_MARKERS[severity], "markeredgecolor": INK}
+    colour, marker = SEVERITY_COLOURS[severity], SEVERITY_MARKERS[severity]
+    return {"color": colour, "marker": marker, "markeredgecolor": INK, "markeredgewidth": 0.6}
 
 
 def _dated(panel: "Axes") -> None:

@@ -147,3 +147,17 @@ def test_stragglers_do_not_squeeze_the_story(tmp_path):
 def test_runs_of_a_burst_are_found():
     assert story_picture._runs((True, True, False, True)) == [(0, 1), (3, 3)]
     assert story_picture._runs((False,)) == []
+
+
+def test_words_are_for_what_changed_and_the_graver_has_the_room():
+    names = ("opened watch", "updated watch", "updated notice", "updated page", "updated page", "peaked page")
+    moments = [
+        Moment(at_s=at_s, transition=name.split()[0], severity=name.split()[1], posts=1)
+        for name, at_s in zip(names, (0.0, 1.0, 2.0, 3.0, 50.0, 90.0), strict=True)
+    ]
+    worded = story_picture._worded(moments, 10.0)
+    assert [(one.at_s, row) for one, row in worded] == [
+        (3.0, story_picture.WORD_ROWS[0]),
+        (90.0, story_picture.WORD_ROWS[0]),
+        (2.0, story_picture.WORD_ROWS[1]),
+    ]
