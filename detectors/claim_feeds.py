@@ -74,7 +74,8 @@ def decode_one(value: bytes) -> Claim | Withdrawal:
             WHOLE_RECORD, f"{len(usable)} fact-checks in one record; publish a feed with `emberwatch claims publish`"
         )
     if not usable:
-        raise next(item for item in items if isinstance(item, BadRecord))
+        bad = (item for item in items if isinstance(item, BadRecord))
+        raise next(bad, BadRecord(WHOLE_RECORD, "no fact-check in it"))
     return usable[0]
 
 

@@ -163,6 +163,8 @@ def test_a_record_of_a_topic_holds_one_fact_check_in_any_form():
     assert decode_one(json.dumps(gone).encode()) == Withdrawal("u")
     with pytest.raises(BadRecord, match="2 fact-checks in one record"):
         decode_one(json.dumps([REVIEW, review(url="u")]).encode())
+    with pytest.raises(BadRecord, match="no fact-check in it"):
+        decode_one(b'{"dataFeedElement": []}')
     with pytest.raises(BadRecord, match="claimReviewed"):
         decode_one(b'{"url": "u"}')
 

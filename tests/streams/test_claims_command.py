@@ -39,7 +39,7 @@ def test_each_text_gets_its_best_claims_with_similarity_probability_and_match(tm
     assert [row["id"] for row in rows] == [7, "b", "p"]
     assert [claim["claim_id"] for claim in rows[0]["claims"]] == ["river", "https://u.example/owl"]
     assert [claim["match"] for claim in rows[0]["claims"]] == [True, False]
-    assert set(rows[0]["claims"][0]) == {"claim_id", "similarity", "probability", "match"}
+    assert set(rows[0]["claims"][0]) == {"claim_id", "similarity", "probability", "match", "shared", "differing"}
     assert not any(claim["match"] for claim in rows[1]["claims"])
     assert rows[2]["claims"] == []
 
