@@ -65,6 +65,9 @@ FACTS: dict[str, str] = {
 
 HOUR_S = 3600.0
 
+OUTREACHES = 2
+"""So many times the accounts of the least page of an hour let a case page beyond the budget, in its place."""
+
 NOBODY = NamedPersons()
 
 CaseState = Literal["candidate", "open", "peaked", "cleared", "retracted", "merged"]
@@ -170,6 +173,8 @@ class Case(Struct, kw_only=True):
     """Last event time with a burst, or with a change that was worth sending."""
     rested: bool = True
     """False from a person's `resolve` until bursts have paused: what was resolved while it burst stays so."""
+    reach: int = 0
+    """Accounts as they count for reach, when it was last looked at."""
     demoted: bool = False
     """Judged `page`, sent as `notice`, because the page budget was spent."""
     muted: bool = False
@@ -208,19 +213,47 @@ class Case(Struct, kw_only=True):
 
 
 class Budget(Struct):
-    """Pages of the last hour of event time."""
+    """Pages of the last hour of event time.
+
+    First come, first served would let a flood of small cases spend the hour before the one that matters comes. So a
+    case of many more voices takes the place of the page with the fewest: each place changes hands a few times at most,
+    as its holder's voices multiply.
+    """
 
     paged_at_s: list[float] = []
+    reach: dict[str, int] = {}
+    """By alert, the accounts of the cases that hold these pages, as they count for reach, when last looked at."""
+    holders: list[str] = []
+    """Alert that holds each page; one that is not named here gives up its place to none."""
     demoted: int = 0
     """Cases that were judged `page` and went out as `notice`."""
 
-    def admit(self, now_s: float, pages_per_hour: int) -> bool:
-        """Spend one page, if one is left."""
-        self.paged_at_s = [at_s for at_s in self.paged_at_s if at_s > now_s - HOUR_S]
-        if len(self.paged_at_s) >= pages_per_hour:
-            return False
-        self.paged_at_s.append(now_s)
-        return True
+    def admit(self, now_s: float, pages_per_hour: int, holder: str = "", reach: int = 0) -> bool:
+        """Spend one page, if one is left, or if the case reaches far more people than one that was paged.
+
+        >>> budget = Budget()
+        >>> [budget.admit(0.0, 1, "a", 10), budget.admit(1.0, 1, "b", 19), budget.admit(2.0, 1, "b", 20)]
+        [True, False, True]
+        """
+        holders = [*self.holders, *[""] * (len(self.paged_at_s) - len(self.holders))]
+        pages = [page for page in zip(self.paged_at_s, holders, strict=True) if page[0] > now_s - HOUR_S]
+        admitted = len(pages) < pages_per_hour
+        if not admitted:
+            least = min(pages, key=lambda page: (self.reach.get(page[1], sys.maxsize), page))
+            if admitted := reach >= OUTREACHES * max(1, self.reach.get(least[1], sys.maxsize)):
+                pages.remove(least)
+        if admitted:
+            pages.append((now_s, holder))
+            if holder:
+                self.reach[holder] = reach
+        self.paged_at_s, self.holders = [at_s for at_s, _ in pages], [one for _, one in pages]
+        self.reach = {one: self.reach[one] for one in self.reach if one in self.holders}
+        return admitted
+
+    def note(self, holder: str, reach: int) -> None:
+        """Take note of how far a case that holds a page reaches by now."""
+        if holder in self.reach:
+            self.reach[holder] = reach
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
@@ -405,8 +438,15 @@ def advance(
     now_s: float,
     parameters: LifeCycleParameters,
     budget: Budget,
+    *,
+    reach: int | None = None,
 ) -> Transition | None:
-    """Move a case on with what is known now; return what has to be sent, if anything."""
+    """Move a case on with what is known now; return what has to be sent, if anything.
+
+    `reach` are its accounts where some count for less; all of them without it.
+    """
+    case.reach = counts.authors if reach is None else reach
+    budget.note(case.alert_id, case.reach)
     if case.state in {"retracted", "merged"} or (case.state == "cleared" and now_s < case.changed_at_s):
         return None  # what was cleared is not reopened by what happened before
     _track(case, growth, counts, now_s, parameters)
@@ -718,7 +758,7 @@ def _within_budget(
     """Say at which severity a case may be sent; what would page beyond the budget goes out as `notice`."""
     if severity != "page":
         return severity
-    if budget.admit(now_s, parameters.pages_per_hour):
+    if budget.admit(now_s, parameters.pages_per_hour, case.alert_id, case.reach):
         case.demoted = False
         return "page"
     if not case.demoted:

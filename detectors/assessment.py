@@ -195,7 +195,14 @@ class Assessor:
                 narrative, case, correct(case, judgement, ("information_void",), now_s), judgement, (void_ended(facts),)
             )
         transition = advance(
-            case, judgement, facts.growth, facts.counts, now_s, self._configuration.life_cycle, self._core.budget
+            case,
+            judgement,
+            facts.growth,
+            facts.counts,
+            now_s,
+            self._configuration.life_cycle,
+            self._core.budget,
+            reach=None if facts.alike is None else int(facts.alike.effective_accounts),
         )
         if transition is not None:
             yield from self._published(narrative, case, transition, judgement)

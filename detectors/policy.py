@@ -216,7 +216,8 @@ class LifeCycleParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     retain_s: Positive = 90 * 86400.0
     """How long an alert may be kept."""
     pages_per_hour: Count = 6
-    """Page budget; what is beyond it is sent as `notice`, with the reason, and counted."""
+    """Page budget; what is beyond it is sent as `notice`, with the reason, and counted. A case with twice the accounts
+    of the least of the hour's pages takes its place."""
     live_alerts: Count = 5000
     """Hard cap of alerts in the state; the longest cleared goes first, and is counted."""
 

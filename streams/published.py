@@ -13,6 +13,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from msgspec import Struct
 
+from detectors.codec import decode_record
 from detectors.records import Alert
 from streams.kafka_clients import consumer, partitions_of, read_partition
 from streams.settings import Settings
@@ -87,7 +88,7 @@ class Published:
             self._changes.add(_digest(value))
             return
         try:
-            read = msgspec.json.decode(value, type=_Revision)
+            read = decode_record(_Revision, value)
         except msgspec.MsgspecError:
             return  # not a record of ours
         key = (name, read.alert_id)

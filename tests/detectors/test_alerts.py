@@ -512,6 +512,33 @@ class LifeCycle(RuleBasedStateMachine):
         assert len(paged) <= PARAMETERS.pages_per_hour
 
 
+def test_a_case_of_many_more_voices_takes_the_place_of_the_least_page():
+    budget = Budget()
+    assert budget.admit(0.0, 2, "big", 10)
+    assert budget.admit(1.0, 2, "small", 12)
+    budget.note("big", 100)
+    budget.note("unpaged", 9)
+    assert not budget.admit(2.0, 2, "new", 23)
+    assert budget.admit(3.0, 2, "new", 24)
+    assert (budget.paged_at_s, budget.holders, budget.reach) == ([0.0, 3.0], ["big", "new"], {"big": 100, "new": 24})
+    assert not budget.admit(4.0, 2, "other", 24)
+
+
+def test_a_page_of_a_state_that_knew_no_reach_gives_up_its_place_to_none():
+    budget = Budget(paged_at_s=[0.0])
+    assert not budget.admit(1.0, 1, "a", 10**6)
+    assert budget.admit(HOUR_S + 1.0, 1, "a", 1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3599), st.integers(0, 1000)), max_size=80), st.integers(1, 6))
+def test_a_flood_adds_few_pages_to_an_hour(cases, pages):
+    """Each place changes hands only for twice the voices: from 1 to 1,000 that is ten times at most."""
+    budget = Budget()
+    admitted = sum(budget.admit(at_s, pages, f"a{reach}", reach) for at_s, reach in sorted(cases))
+    assert admitted <= pages * 11
+    assert len(budget.paged_at_s) == len(budget.holders) <= pages
+
+
 TestLifeCycle = LifeCycle.TestCase
 TestLifeCycle.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
