@@ -37,6 +37,7 @@ HOLD_AIM_S = 0.5
 
 def rows(settings: Settings, data: Path) -> list[dict]:
     found = [_search_and_join(live) for live in LIVE]
+    _grouping(64)  # what is imported and compiled on the first grouping is not counted
     for live in GROUPED:
         print(f"grouping {live:,} micro-clusters", file=sys.stderr)
         found.append(_grouping(live))

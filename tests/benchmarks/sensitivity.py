@@ -135,14 +135,9 @@ def draw(found: Sequence[dict], folder: Path) -> list[Path]:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=INK)
         figure.suptitle(
             f"How small a story is found: within {WITHIN_POSTS} posts or {WITHIN_MINUTES:g} minutes, "
-            f"among {BACKGROUND_PER_MINUTE:g} real posts a minute",
+            f"among {BACKGROUND_PER_MINUTE:g} real posts a minute (bands: 95 %, Wilson)",
             color=INK,
             fontsize=12,
-        )
-        figure.supxlabel(
-            f"posts a minute of the story (lasting {DURATION_S / 60:g} minutes); bands: 95 % (Wilson)",
-            color=INK,
-            fontsize=10,
         )
     return [file]
 
@@ -170,6 +165,7 @@ def _draw_panel(panel, severity: str, shares: Sequence[dict]) -> None:
     panel.set_xticks(RATES_PER_MINUTE, [f"{rate:g}" for rate in RATES_PER_MINUTE])
     panel.set_ylim(-0.03, 1.03)
     panel.set_title(f"{severity} or higher", color=INK, fontsize=11)
+    panel.set_xlabel(f"posts a minute of the story ({DURATION_S / 60:g} minutes long)", color=INK)
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
