@@ -430,6 +430,14 @@ def retention_prove(as_json: bool) -> int | None:
 
 
 @emberwatch.command()
+@click.option("--limit", "limit_s", type=float, help="Seconds beyond which the exit status is 1.")
+@click.option("--json", "as_json", is_flag=True, help="One stage a line, as JSON.")
+def lag(limit_s: float | None, as_json: bool) -> int | None:
+    """Show how far each stage is behind, in records and seconds, without asking a worker."""
+    return _run("streams.lag", as_json=as_json, limit_s=limit_s)
+
+
+@emberwatch.command()
 @click.option("--what", type=click.Choice(AUDITED), help="Only entries of this kind.")
 @click.option("--by", help="Only those of one person.")
 @click.option("--about", help="Only those about one narrative, alert or post.")

@@ -135,6 +135,13 @@ CONSUMER_LAG = Family(
     help="Records between the end of the log and what this stage has handled, over its partitions.",
     labels={"stage": ("score", "monitor")},
 )
+CONSUMER_WAIT = Family(
+    name="emberwatch_consumer_lag_seconds",
+    kind="gauge",
+    unit="seconds",
+    help="How long the oldest record that this stage has not handled has been waiting; 0 where none waits.",
+    labels={"stage": ("score", "monitor")},
+)
 LAST_ENTRY = Family(
     name="emberwatch_last_entry_timestamp_seconds",
     kind="gauge",
@@ -274,6 +281,7 @@ FAMILIES: tuple[Family, ...] = (
     CONTROL_RECORDS,
     DEAD_LETTERS,
     CONSUMER_LAG,
+    CONSUMER_WAIT,
     LAST_ENTRY,
     HEARTBEAT,
     BUILD,
@@ -349,6 +357,7 @@ class Metrics:
         self.control_records = self._counter(CONTROL_RECORDS)
         self.dead_letters = self._counter(DEAD_LETTERS)
         self.consumer_lag = self._gauge(CONSUMER_LAG)
+        self.consumer_wait = self._gauge(CONSUMER_WAIT)
         self.last_entry = self._gauge(LAST_ENTRY)
         self.heartbeat = self._gauge(HEARTBEAT)
         self.build = self._gauge(BUILD)
@@ -417,7 +426,7 @@ class Metrics:
     def _from_zero(self, family: Family, metric: MetricT) -> MetricT:
         for values in _label_values(family):
             # A worker has the lag of its own stage only.
-            if family is not CONSUMER_LAG or self._stage in {None, *values}:
+            if (family is not CONSUMER_LAG and family is not CONSUMER_WAIT) or self._stage in {None, *values}:
                 metric.labels(*values)
         return metric
 

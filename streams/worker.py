@@ -41,9 +41,10 @@ class Worker:
         self._metrics = metrics
         self._consumed = tuple(consumed)
         self._joined = False
-        # Faust holds receivers weakly: the attribute keeps this one alive.
-        self._receiver = self._note_assignment
-        app.on_partitions_assigned.connect(self._receiver)
+        # Faust holds receivers weakly: the attribute keeps these alive.
+        self._receivers = (self._note_assignment, self._note_revocation)
+        app.on_partitions_assigned.connect(self._receivers[0])
+        app.on_partitions_revoked.connect(self._receivers[1])
 
     async def run(
         self,
@@ -88,6 +89,8 @@ class Worker:
             while True:
                 ends, committed = await asyncio.to_thread(lambda: (measured.ends(), measured.committed()))
                 self._metrics.consumer_lag.labels(stage=self._stage).set(lag(ends, committed))
+                waits_s = await asyncio.to_thread(measured.waits_s, ends, committed)
+                self._metrics.consumer_wait.labels(stage=self._stage).set(waits_s)
                 mine = {partition: end for partition, end in ends.items() if tuple(partition) in self.assigned}
                 if not lag(mine, committed):
                     self.watchdog.progressed()
@@ -99,8 +102,16 @@ class Worker:
         self._joined = True
         self.assigned = frozenset((partition.topic, partition.partition) for partition in assigned)
 
+    async def _note_revocation(self, _app: object, _revoked: set[Any], **_: object) -> None:
+        self.assigned = frozenset()
+
     def _has_joined(self) -> str | None:
-        return None if self._joined else "not in the consumer group yet"
+        """Check for readiness: a worker that has no partitions, or waits for them, is of no use now."""
+        if not self._joined:
+            return "not in the consumer group yet"
+        if self.app.rebalancing:
+            return "the group is sharing out its partitions"
+        return None if self.assigned else "no partition for this worker: it is a spare"
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
