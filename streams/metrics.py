@@ -51,6 +51,11 @@ LEFT_OUT = {
     "orphan": "orphan",
     "deleted": "deleted",
     "deleted_before_it_came": "deleted",
+    "reshare_of_deleted": "deleted",
+    "coordination_cap": "coordination",
+    "named_person_cap": "named_person",
+    "name_history_evicted": "named_person",
+    "look_unasked": "look_unasked",
     "date_distrusted": "date_distrusted",
     "feedback_on_unknown": "feedback_on_unknown",
 }
