@@ -2,13 +2,15 @@
 
 import random
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 from corpora import corpus_name, files, read_rows
 from rich.progress import Progress
 
-from detectors.falsehood import ClaimIndex
+from detectors.claim_index import Asked, ClaimShelf
+from detectors.falsehood import CANDIDATES, ClaimIndex, Wording
 from detectors.posts import TextRow, clean
 from streams.claim_files import read_known
 from streams.claims_command import index_of, match_rows
@@ -24,8 +26,12 @@ FALSE_MATCHES = 0.01
 NEGATIVES_A_CORPUS = 2000
 SEED = 2022
 
+INDEX_CLAIMS = 500_000
+LOOK_UPS = 64
+"""An index of so many claims is asked for so many texts, in processor time."""
+
 FITTED_ON = "queries_train, crisislex_t26, rumoureval_traindev"
-"""What the probability of a match was fitted on."""
+"""What ranking and probability were fitted on (`detectors/weights/claims.md`)."""
 
 
 def rows(settings: Settings, data: Path) -> list[dict]:
@@ -73,7 +79,49 @@ def rows(settings: Settings, data: Path) -> list[dict]:
                         "fitted_on": FITTED_ON,
                     }
                 )
+    if indices:
+        out += _index_rows(
+            max(indices.values(), key=len), [row["text"] for rows_of in queries.values() for row in rows_of], scorer
+        )
     return out
+
+
+def _index_rows(index: ClaimIndex, texts: list[str], scorer) -> list[dict]:
+    """What an index of `INDEX_CLAIMS` costs: the claims of a corpus again and again, each time turned a little."""
+    print(f"an index of {INDEX_CLAIMS:,} claims", file=sys.stderr)
+    known = [entry for entry in index.entries() if entry.vector is not None and entry.claim is not None]
+    words = [Wording.of(f"{entry.claim.claim_reviewed}. {entry.claim.name or ''}").counts for entry in known]
+    vectors = [np.frombuffer(entry.vector.dense, np.int8).astype(np.int16) for entry in known]
+    random_bits = np.random.default_rng(SEED)
+    shelf = ClaimShelf()
+    started_s = time.process_time()
+    for number in range(INDEX_CLAIMS):
+        place = number % len(known)
+        noise = random_bits.integers(-12, 13, len(vectors[place]))
+        turned = np.clip(vectors[place] + noise, -127, 127).astype(np.int8).tobytes()
+        shelf.put(f"claim-{number}", [turned], words[place])
+    built_s = time.process_time() - started_s
+    scored = scorer.score_texts(texts[:LOOK_UPS])
+    asked = [
+        Asked(scores.vector.dense, frozenset(Wording.of(clean(text)).counts))
+        for text, scores in zip(texts, scored, strict=False)
+        if scores.vector is not None
+    ]
+    took_s = {}
+    for at_once in (1, 8):
+        started_s = time.process_time()
+        for start in range(0, len(asked), at_once):
+            shelf.nearest(asked[start : start + at_once], CANDIDATES)
+        took_s[at_once] = (time.process_time() - started_s) / len(asked)
+    common = {"task": "C", "corpus": "claims", "anchor": None, "claims": INDEX_CLAIMS}
+    return [
+        {**common, "metric": "index_megabytes", "value": shelf.nbytes() / 1e6},
+        {**common, "metric": "index_build_seconds", "value": built_s},
+        *(
+            {**common, "metric": "look_up_ms", "value": 1000.0 * each_s, "wordings_at_once": at_once}
+            for at_once, each_s in took_s.items()
+        ),
+    ]
 
 
 def _ids(file: Path) -> set[str]:
