@@ -248,3 +248,51 @@ def test_a_matched_claim_carries_what_an_alert_says_of_it():
     assert (matched.publisher, matched.url) == ("The Checkers", "https://u.example/1")
     with pytest.raises(ValueError, match="withdrawn"):
         matched_claim(ClaimEntry(origin=Origin("claims", 0, 0), claim_id="river"), match)
+
+
+def test_a_debunk_and_a_negation_of_it_do_not_count_as_repeating_a_claim():
+    claims = index(*ALL)
+    repeats = answers(claims, "The river Lume in Harwick was poisoned with cyanide by the Corvex factory, share")[0]
+    debunks = answers(claims, "FAKE: the river Lume in Harwick was poisoned with cyanide by the Corvex factory")[0]
+    negates = answers(claims, "The river Lume in Harwick was not poisoned with cyanide by the Corvex factory")[0]
+    assert repeats.probability > 0.9
+    assert debunks.probability < repeats.probability
+    assert negates.probability < repeats.probability
+    assert debunks.differing == ("the posts call it false",)
+    assert negates.differing == ("the posts negate it",)
+
+
+def test_a_match_says_what_is_shared_and_what_differs_in_words_of_the_claim_alone():
+    [match] = answers(index(entry("bridge", BRIDGE)), "The bridge at Wendlebury collapsed during the marathon of 2021")
+    assert set(match.shared) == {"bridge", "collapsed", "during", "marathon"}
+    assert match.differing == (
+        "only the claim names oakfield",
+        "only the claim has 2019",
+        "the numbers are others",
+    )
+    assert "wendlebury" not in " ".join((*match.shared, *match.differing)).lower()
+
+
+def test_other_numbers_and_names_make_a_match_less_probable():
+    claims = index(*ALL)
+    same = answers(claims, "Mayor Adeline Brook was arrested at Penford airport with 3 million in cash")[0]
+    other = answers(claims, "Mayor Gordon Hale was arrested at Torbrook airport with 7 million in cash")[0]
+    assert same.claim_id == other.claim_id == "mayor"
+    assert other.probability < same.probability - 0.05
+
+
+def test_the_surest_wording_of_a_narrative_counts_for_each_claim():
+    claims = index(*ALL)
+    wordings = [(text, vector(text)) for text in ("taps unsafe tonight", RIVER, "so they poisoned the river Lume")]
+    found = claims.of_narrative(wordings, k=3)
+    surest = max(claims.best(text, about)[0].probability for text, about in wordings)
+    assert found[0].claim_id == "river"
+    assert found[0].probability == surest
+    assert len(found) == len({match.claim_id for match in found}) == 3
+    assert claims.of_narrative([], k=3) == []
+
+
+def test_wordings_asked_together_get_what_each_gets_alone():
+    claims = index(*ALL, entry("elsewhere", RIVER, space="other"))
+    wordings = [(RIVER, vector(RIVER)), (OWL, vector(OWL)), (RIVER, vector(RIVER, space="other"))]
+    assert claims.best_of_each(wordings) == [claims.best(text, about) for text, about in wordings]
