@@ -18,6 +18,7 @@ from typing import Literal
 from msgspec import Struct
 
 from detectors import records
+from detectors.incitement import surely_inciting, wilson
 from detectors.named_persons import NamedPersons
 from detectors.policy import (
     Configuration,
@@ -35,12 +36,14 @@ from detectors.records import (
     Crisis,
     Feedback,
     Growth,
+    IncitementShare,
     Kind,
     MatchedClaim,
     Review,
     Severity,
     StanceTrend,
 )
+from detectors.taxonomy import CLASSES
 from detectors.virality import MILLI, Tally
 
 FACTS: dict[str, str] = {
@@ -54,7 +57,7 @@ FACTS: dict[str, str] = {
     "information_void": "questions mount, and neither a fact-check nor any of the configured credible sources is there",
     "satire": "most of the posts link to satirical sites, or fact-checkers label the claim as satire",
     "correction_led": "most of the present growth is denial and report",
-    "incites": "a notable share of the posts call for violence or hatred",
+    "incites": "surely a notable share of the posts call for violence, threaten with it or praise it",
     "call_names_place_and_time": "an inciting post calls to act and names a place and a time",
     "private_person_named": "several accounts name a private person as the one who did it",
     "acting_alike": "a notable share of the accounts shared the same within seconds of one another, again and again,"
@@ -120,8 +123,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     credible_sources: int = 0
     """How many are configured."""
     satirical_share: float = 0.0
-    inciting_posts: int = 0
-    inciting_share: float = 0.0
+    inciting: IncitementShare = IncitementShare()
     calls: int = 0
     named: NamedPersons = NamedPersons()
     alike: ActingAlike | None = None
@@ -309,15 +311,18 @@ def establish(
     _, stanced, correcting = tally.window(now_s, configuration.virality.window_s)
     correction_share = correcting / (MILLI * stanced) if stanced else 0.0
     doubting_share = tally.doubting / tally.own_words if tally.own_words else 0.0
-    inciting_share = tally.inciting / tally.posts if tally.posts else 0.0
+    inciting = _inciting(tally, now_s, configuration.virality.window_s)
     hedging_share = tally.hedging / tally.posts if tally.posts else 0.0
     satirical_share = tally.satirical / tally.posts if tally.posts else 0.0
     credible_sources = configuration.sources.count_credible()
-    incites = tally.inciting >= incitement.least_posts and inciting_share >= incitement.share
     # Accounts that act alike count for less, so that a handful of them does not look like a crowd.
     crowd = counts.authors if alike is None else alike.effective_accounts
     is_crowd = crowd >= configuration.virality.least_authors
     viral = (growth.state == "bursting" and is_crowd) or (case is not None and case.state == "open")
+    incites = (
+        inciting.posts >= incitement.least_posts
+        and surely_inciting(inciting.low, incitement.false_alarms) >= incitement.share
+    )
     return Facts(
         viral=viral,
         spreading=viral or (is_crowd and _spreads(growth, counts, configuration.virality)),
@@ -354,8 +359,7 @@ def establish(
         credible_posts=tally.credible,
         credible_sources=credible_sources,
         satirical_share=round(satirical_share, 4),
-        inciting_posts=tally.inciting,
-        inciting_share=round(inciting_share, 4),
+        inciting=inciting,
         calls=tally.calls,
         falsehood=falsehood,
         incitement=incitement,
@@ -396,6 +400,23 @@ def _questions_mount(tally: Tally, now_s: float, least: int) -> bool:
     """Whether enough posts of the last hour ask, and its second half has no fewer than its first."""
     whole, late = tally.asked(now_s, HOUR_S), tally.asked(now_s, HOUR_S / 2)
     return whole >= least and 2 * late >= whole
+
+
+def _inciting(tally: Tally, now_s: float, window_s: float) -> IncitementShare:
+    judged = tally.posts - tally.unjudged
+    low, high = wilson(tally.inciting, judged) if judged > 0 else (0.0, 0.0)
+    window_posts = tally.window(now_s, window_s)[0]
+    return IncitementShare(
+        posts=tally.inciting,
+        judged=judged,
+        unjudged=tally.unjudged,
+        share=round(tally.inciting / judged, 4) if judged > 0 else 0.0,
+        low=round(low, 4) if tally.inciting else 0.0,
+        high=round(high, 4),
+        window_share=round(tally.window_inciting(now_s, window_s) / window_posts, 4) if window_posts else 0.0,
+        authors=tally.distinct_inciting_authors(),
+        classes={name: posts for name, posts in zip(CLASSES, tally.classes, strict=True) if posts},
+    )
 
 
 def _spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> bool:

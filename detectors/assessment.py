@@ -441,7 +441,7 @@ class Assessor:
             stance_trend=facts.stance_trend,
             verdict=verdict(facts, case.review_state if case else "unreviewed"),
             matched_claims=tuple(without_names(claim, minors) for claim in facts.claims),
-            incitement_share=facts.inciting_share,
+            incitement_share=facts.inciting.share,
             exemplars=tuple(
                 NarrativeExemplar(
                     post_id=one.post_id,
@@ -460,6 +460,7 @@ class Assessor:
             last_seen=_at(narrative.tally.last_at_s),
             alert_id=case.alert_id if case and case.revision else None,
             why_now=why_now(facts.counts, facts.growth),
+            incitement=facts.inciting,
             withheld_names=tuple(name for name in withheld.found_in(texts) if name not in withheld.minors),
             possibly_minor=bool(facts.named.minors) or any(minors.is_in(text) for text in texts),
             acting_alike=facts.alike,
@@ -506,6 +507,7 @@ class Assessor:
             watermark_at=_at(watermark_at_s),
             behind_s=round(time.greatest_at_s - watermark_at_s, 3),
             late_ratio=round(tally.late / max(1, tally.posts), 4),
+            unjudged_ratio=round(tally.unjudged / max(1, tally.posts), 4),
             silent_partitions=sum(one.idle for one in time.partitions.values()),
             delay_s=self._core.delay_s,
         )

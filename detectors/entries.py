@@ -81,6 +81,10 @@ class ScoredPost(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pos
     """None where there is nothing to embed (an empty text)."""
     incitement: float = 0.0
     """Calibrated probability, 0 to 1."""
+    classes: tuple[str, ...] = ()
+    """Classes of the taxonomy (`taxonomy.CLASSES`) that it is of."""
+    judged: bool = True
+    """False in a language that the incitement heads do not cover: its score of 0 then says nothing."""
     indicators: tuple[Indicator, ...] = ()
     stance: Stance = Stance(comment=1.0)
     hedged: bool = False

@@ -1,13 +1,14 @@
-"""Calls to violence: the surface forms people look for, and a small calibrated head.
+"""Calls to violence: the surface forms people look for, and small calibrated heads.
 
-The head is a logistic regression on the sentence vector and on some forty features of the wording, so that the
-reason of a score can be told. It gives an indicator for people to judge: a text alone cannot say whether it incites
-(speaker, audience and moment decide too). `emberwatch train incitement` fits it; `weights/incitement.md` is the
-model card.
+One head says whether a text incites, and one for each class of the taxonomy what it does. Each is a logistic
+regression on the sentence vector and on some forty features of the wording. They give an indicator for people to
+judge: a text alone cannot say whether it incites (speaker, audience and moment decide too). `emberwatch train
+incitement` fits them; `weights/incitement.md` is the model card.
 """
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -15,24 +16,47 @@ from numpy.typing import NDArray
 
 from detectors import surface_forms
 from detectors.entries import Indicator
-from detectors.surface_forms import Reading
+from detectors.taxonomy import CLASSES
+
+HELD_FROM = 0.5
+"""Calibrated probability from which a class is told."""
 
 
-class IncitementWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A trained head; `detectors/weights/incitement.json` holds one."""
+class HeadWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One logistic regression and its calibration."""
 
-    schema_version: int = 1
-    space: str
-    """Embedding space of `dense`; empty where the head reads the wording alone, and so fits any encoder."""
     dense: tuple[float, ...]
-    """Weight of each dimension of the sentence vector, shape (d,); empty where `space` is."""
+    """Weight of each dimension of the sentence vector, shape (d,); empty where the head reads the wording alone."""
     lexical: dict[str, float]
     """Weight of features of the wording, by their names in `FEATURES`; one that is missing weighs nothing."""
     bias: float
     calibration: tuple[float, float]
     """(a, b): probability = sigmoid(a * score + b), fitted on cross-fitted scores (Platt 1999)."""
+
+
+class IncitementWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trained heads; `detectors/weights/incitement.json` holds some."""
+
+    schema_version: int = 2
+    space: str
+    """Embedding space of the vectors; empty where the heads read the wording alone, and so fit any encoder."""
+    languages: tuple[str, ...] = ("en",)
+    """Languages (ISO 639-1) whose posts the heads may judge; posts in others are counted as not judged."""
+    incites: HeadWeights
+    """Whether a text calls for, threatens or cheers on violence."""
+    classes: dict[str, HeadWeights] = {}
+    """A head for each class of `taxonomy.CLASSES` that there was data for."""
     trained_on: str
     """The data, in words."""
+
+
+class Reading(NamedTuple):
+    """What the heads say of n texts."""
+
+    incites: NDArray[np.float64]
+    """Calibrated probabilities, shape (n,)."""
+    classes: tuple[tuple[str, ...], ...]
+    """For each text the classes that are as likely as not, or likelier, in the order of the taxonomy."""
 
 
 class WrongSpaceError(ValueError):
@@ -108,7 +132,7 @@ FEATURES: tuple[str, ...] = (
 """Names of the features of the wording, each 0 to 1, in the order of their values."""
 
 
-def features(text: str, reading: Reading) -> list[float]:
+def features(text: str, reading: surface_forms.Reading) -> list[float]:
     """Features of the wording of one text, in the order of `FEATURES`."""
     kinds = {indicator.kind for indicator in reading.indicators}
     words = {word.text for word in reading.words}
@@ -137,9 +161,9 @@ def features(text: str, reading: Reading) -> list[float]:
 
 
 class IncitementHead:
-    """Calibrated probability that a text calls for, threatens or cheers on violence.
+    """Calibrated probability that a text calls for, threatens or cheers on violence, and the classes it is of.
 
-    `space` is that of the encoder whose vectors the head will see; raises WrongSpaceError where the weights are of
+    `space` is that of the encoder whose vectors the heads will see; raises WrongSpaceError where the weights are of
     another, since their products would be meaningless.
     """
 
@@ -149,26 +173,74 @@ class IncitementHead:
                 f"the incitement head was trained on vectors of {weights.space!r}, but the encoder gives {space!r}: "
                 "train it for this encoder with `emberwatch train incitement`"
             )
-        if unknown := set(weights.lexical).difference(FEATURES):
+        self.languages = frozenset(weights.languages)
+        """Languages that it may judge."""
+        self._names = tuple(name for name in CLASSES if name in weights.classes)
+        heads = [weights.incites, *(weights.classes[name] for name in self._names)]
+        if unknown := {name for head in heads for name in head.lexical}.difference(FEATURES):
             raise ValueError(f"the incitement head has features that this version lacks: {', '.join(sorted(unknown))}")
-        self._dense = np.asarray(weights.dense, dtype=np.float64)
-        self._wording = np.array([weights.lexical.get(name, 0.0) for name in FEATURES])
-        self._bias = weights.bias
-        self._calibration = weights.calibration
+        if unknown := set(weights.classes).difference(CLASSES):
+            raise ValueError(f"the taxonomy of this version lacks {', '.join(sorted(unknown))}")
+        # One column for each head: all of them cost one product.
+        self._dense = np.array([head.dense for head in heads], dtype=np.float64).T
+        self._wording = np.array([[head.lexical.get(name, 0.0) for name in FEATURES] for head in heads]).T
+        self._bias = np.array([head.bias for head in heads])
+        self._calibration = np.array([head.calibration for head in heads]).T
+
+    def covers(self, language: str) -> bool:
+        """Whether the heads may judge a text of this language (ISO 639-1); a text that shows none may be judged."""
+        return not language or language in self.languages
 
     def probabilities(self, texts: Sequence[str], dense: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities, shape (n,), of n texts with their unit vectors, shape (n, d)."""
+        """Probabilities that n texts incite, shape (n,); `dense` holds their unit vectors, shape (n, d)."""
+        return self.read(texts, dense).incites
+
+    def read(self, texts: Sequence[str], dense: NDArray[np.float32]) -> Reading:
+        """Read n texts with their unit vectors, shape (n, d)."""
         if not texts:
-            return np.zeros(0)
+            return Reading(np.zeros(0), ())
         wording = np.array([features(text, surface_forms.read(text)) for text in texts])
         scores = wording @ self._wording + self._bias
         if self._dense.size:
-            if dense.shape != (len(texts), self._dense.size):
-                raise ValueError(f"vectors of shape {dense.shape}, expected {(len(texts), self._dense.size)}")
+            if dense.shape != (len(texts), len(self._dense)):
+                raise ValueError(f"vectors of shape {dense.shape}, expected {(len(texts), len(self._dense))}")
             scores = scores + dense.astype(np.float64) @ self._dense
         a, b = self._calibration
-        probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(a * scores + b)))
-        return probabilities
+        probabilities = 1.0 / (1.0 + np.exp(-(a * scores + b)))
+        held = probabilities[:, 1:] >= HELD_FROM
+        some = held.any(axis=1)
+        return Reading(
+            probabilities[:, 0],
+            tuple(
+                tuple(name for name, holds in zip(self._names, row, strict=True) if holds) if any_held else ()
+                for row, any_held in zip(held, some, strict=True)
+            ),
+        )
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share that was counted (Wilson 1927): it knows 3 of 4 from 300 of 400.
+
+    >>> [round(end, 2) for end in (*wilson(3, 4), *wilson(300, 400), *wilson(12, 40))]
+    [0.3, 0.95, 0.71, 0.79, 0.18, 0.45]
+    """
+    if of <= 0:
+        return 0.0, 1.0
+    z = 1.959964
+    share = hits / of
+    middle = share + z * z / (2 * of)
+    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    whole = 1 + z * z / of
+    return max(0.0, (middle - spread) / whole), min(1.0, (middle + spread) / whole)
+
+
+def surely_inciting(low: float, false_alarms: float) -> float:
+    """Take from the lower end of a share what the head would call inciting among harmless posts (Rogan, Gladen 1978).
+
+    >>> round(surely_inciting(0.18, 0.05), 3), surely_inciting(0.04, 0.05)
+    (0.137, 0.0)
+    """
+    return max(0.0, (low - false_alarms) / (1.0 - false_alarms)) if false_alarms < 1.0 else 0.0
 
 
 def indicators(text: str) -> tuple[Indicator, ...]:

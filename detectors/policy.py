@@ -140,8 +140,11 @@ class IncitementParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     post_probability: Ratio = 0.5
     """Calibrated probability from which one post counts as inciting."""
-    share: Ratio = 0.2
-    """Share of a narrative's posts that incite, from which it does."""
+    share: Ratio = 0.1
+    """Share of a narrative's posts that surely incite, from which it does: the lower end of the 95 % interval of what
+    was counted, less the false alarms of the head."""
+    false_alarms: Ratio = 0.05
+    """Share of harmless posts that the head takes for inciting, on the worse kinds of look-alikes (its model card)."""
     least_posts: Count = 3
     """Least number of inciting posts."""
 

@@ -285,6 +285,8 @@ class DataHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     delay_s: float | None = None
     """From the arrival of the last live post to its scoring: what came since is not in this alert. None: no live
     post."""
+    unjudged_ratio: float = 0.0
+    """Share of the posts in languages that the incitement heads do not cover: of these nobody knows."""
 
 
 class Review(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -369,6 +371,30 @@ class TimelineBucket(Struct, frozen=True, kw_only=True):
     expected: float
 
 
+class IncitementShare(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of a narrative reads as incitement: share, interval, trend and reach.
+
+    An indicator for people: a text alone cannot say whether it incites.
+    """
+
+    posts: int = 0
+    """Posts that read as incitement."""
+    judged: int = 0
+    """Posts that the heads could judge; the shares are of these."""
+    unjudged: int = 0
+    """Posts in languages that the heads do not cover."""
+    share: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    """95 % interval of the share (Wilson 1927), for the number of posts alone."""
+    window_share: float = 0.0
+    """Of the posts of the last window: above `share` while it grows."""
+    authors: int = 0
+    """Distinct authors of these posts."""
+    classes: dict[str, int] = {}
+    """Posts of each class of the taxonomy, those that were found; a post may be of several, or of none that incites."""
+
+
 class Narrative(Struct, frozen=True, kw_only=True):
     """The present state of a narrative (topic `narratives`, compacted, holds text)."""
 
@@ -399,6 +425,7 @@ class Narrative(Struct, frozen=True, kw_only=True):
     may be a minor: then the texts hold a placeholder already."""
     possibly_minor: bool = False
     acting_alike: ActingAlike | None = None
+    incitement: IncitementShare = IncitementShare()
 
 
 class NarrativeChange(Struct, frozen=True, kw_only=True):

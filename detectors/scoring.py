@@ -14,6 +14,7 @@ from detectors.embedding import Encoder, TextCache, embed
 from detectors.entries import ClaimEntry, Indicator, Naming, Origin, ScoredPost, Vector
 from detectors.hedging import hedges
 from detectors.incitement import IncitementHead, IncitementWeights, indicators
+from detectors.languages import language_told
 from detectors.lexical import LexicalChannel, language_of
 from detectors.named_persons import namings
 from detectors.posts import clean, links_in, normalise
@@ -39,6 +40,10 @@ class TextScores(Struct, frozen=True, kw_only=True):
     vector: Vector | None = None
     incitement: float = 0.0
     """Calibrated probability that it incites, 0 to 1."""
+    classes: tuple[str, ...] = ()
+    """Classes of the taxonomy that it is of."""
+    judged: bool = True
+    """False in a language that the incitement heads do not cover: its score of 0 then says nothing."""
     indicators: tuple[Indicator, ...] = ()
     stance: Stance = Stance(comment=1.0)
     """As a post of its own."""
@@ -83,7 +88,7 @@ class Scorer:
 
         A post whose arrival nobody stamped (`ingested_at`) counts as ingested when it was created.
         """
-        scores = self._scores([(post.text, language_of(post.lang)) for post, _, _ in items])
+        scores = self._scores([(post.text, post.lang or "") for post, _, _ in items])
         return [
             _scored_post(post, origin, speed, scored)
             for (post, origin, speed), scored in zip(items, scores, strict=True)
@@ -91,7 +96,7 @@ class Scorer:
 
     def score_texts(self, texts: Sequence[str], *, lang: str | None = None) -> list[TextScores]:
         """Score bare texts of one language, in order."""
-        return self._scores([(text, language_of(lang)) for text in texts])
+        return self._scores([(text, lang or "") for text in texts])
 
     def claim_entry(self, claim: Claim | None, claim_id: str, origin: Origin) -> ClaimEntry:
         """A fact-check with the vectors of claim and title; without a claim, its withdrawal."""
@@ -101,7 +106,7 @@ class Scorer:
         return ClaimEntry(origin=origin, claim_id=claim_id, claim=claim, vector=said.vector, title_vector=title.vector)
 
     def _scores(self, items: Sequence[tuple[str, str]]) -> list[TextScores]:
-        """Scores of (text, language), in order; each distinct text that is not remembered is scored once."""
+        """Scores of (text, language tag or nothing), in order; each distinct text not remembered is scored once."""
         with self._timed("normalise"):
             plain = [(normalise(clean(text)), language) for text, language in items]
         known: dict[tuple[str, str], TextScores] = {}
@@ -124,14 +129,17 @@ class Scorer:
         with self._timed("embed"):
             dense = embed(self._encoder, texts)
         with self._timed("lexical"):
-            words = self._lexical.vectors(texts, [language for _, language in items])
+            words = self._lexical.vectors(texts, [language_of(tag) for _, tag in items])
         with self._timed("heads"):
-            probabilities = self._head.probabilities(texts, dense)
+            read = self._head.read(texts, dense)
+            judged = [self._head.covers(language_told(tag, text)) for text, tag in items]
             fixed = vectors.quantise_rows(dense, words, self.space)
             return [
                 TextScores(
                     vector=fixed[i],
-                    incitement=float(probabilities[i]),
+                    incitement=float(read.incites[i]) if judged[i] else 0.0,
+                    classes=read.classes[i] if judged[i] else (),
+                    judged=judged[i],
                     indicators=indicators(text),
                     stance=stance_of(text, is_reply=False),
                     stance_as_reply=stance_of(text, is_reply=True),
@@ -173,6 +181,8 @@ def _scored_post(post: Post, origin: Origin, speed: float, scores: TextScores) -
         speed=speed,
         vector=scores.vector,
         incitement=scores.incitement,
+        classes=scores.classes,
+        judged=scores.judged,
         indicators=scores.indicators,
         stance=scores.stance_as_reply if post.kind == "reply" else scores.stance,
         hedged=scores.hedged,

@@ -1,11 +1,14 @@
-"""Fitting the incitement head, and measuring it on corpora that it was not fitted on.
+"""Fitting the incitement heads, and measuring them on corpora that they were not fitted on.
 
-A logistic regression on sentence vector and wording; its scores on folds that it did not see are calibrated with two
-numbers (Platt 1999). Seeded, so the same data gives the same weights. Needs scikit-learn (extra `train`).
+Logistic regressions on sentence vector and wording, one for "incites" and one for each class of the taxonomy; scores
+on folds that they did not see are calibrated with two numbers (Platt 1999). Seeded, so the same data gives the same
+weights. Needs scikit-learn (extra `train`).
 """
 
+import hashlib
+import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,25 +16,48 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors import surface_forms
-from detectors.incitement import FEATURES, IncitementHead, IncitementWeights, features
+from detectors.incitement import FEATURES, HeadWeights, IncitementHead, IncitementWeights, features
+from detectors.taxonomy import CLASSES
 
 Floats = NDArray[np.float64]
 
 SEED = 7
 FOLDS = 4
-INVERSE_REGULARISATION = 1.0
-"""Cross-corpus AUROC is flat (within .01) from .1 to 2."""
+INVERSE_REGULARISATION = 0.3
+"""Cross-fitted AUROC is flat (within .01) from .1 to 1."""
+
+WORDING_SCALE = 0.4
+"""Features of the wording are 0 or 1, a unit vector's dimensions some .05: scaled down, they are held on a shorter
+leash, and the head leans on them less where a corpus words things in its own way."""
 
 INCITES = 0.5
 """Share of annotators from which a text counts as inciting."""
 
-WEIGHTS = {"incites": 2.0, "does not": 0.3, "not judged": 0.15, "benign": 0.5, "written": 4.0}
+WEIGHTS = {"incites": 2.0, "does not": 0.3, "not judged": 0.15, "benign": 0.5, "written": 2.0, "filled": 1.0}
 """Weight of one example by what is known of it. EDOS has 44 texts that do not incite, or were not judged, for each
-that does; together these weights make one fifth of the whole inciting, and that is the mix the probability is
+that does. Together these weights make a quarter of the whole inciting, and that is the mix the probability is
 calibrated for."""
+
+FILLED_EACH = 12
+"""Sentences made of each written pattern."""
+
+FEWEST_OF_A_CLASS = 20
+"""A class with fewer examples gets no head."""
+
+HELD_OUT_IN_256 = 64
+"""A quarter of every public corpus is never trained on, so that what is shipped can be measured on it."""
 
 DECIMALS = 4
 """Of the stored weights; the probability changes by less than .001."""
+
+NOT_VIOLENT = {"call_to_violence": False, "threat": False, "glorification": False, "mobilisation": False}
+
+CLASSES_OF_EDOS: dict[str, dict[str, bool]] = {
+    "1.1 threats of harm": {"threat": True},
+    "1.2 incitement and encouragement of harm": {"call_to_violence": True},
+    "2.3 dehumanising attacks & overt sexual objectification": NOT_VIOLENT | {"dehumanisation": True},
+}
+"""What the vectors of EDOS (SemEval-2023 task 10) say of our classes; its other sexist posts are not violent."""
 
 
 class Example(Struct, frozen=True, kw_only=True):
@@ -43,6 +69,11 @@ class Example(Struct, frozen=True, kw_only=True):
     corpus: str
     kind: str = ""
     """Kind of a harmless look-alike, or of a written example."""
+    classes: dict[str, bool] = {}
+    """What is known of the classes of the taxonomy; one that is missing was not judged."""
+    lang: str = "en"
+    group: str = ""
+    """Texts made of one pattern stay in one fold; empty where the text stands alone."""
     weight: float = 1.0
 
 
@@ -65,11 +96,16 @@ def example_of(row: dict[str, Any], text: str, corpus: str) -> Example | None:
         return None
     gold = row.get("gold") or {}
     if "incites" in row and not gold:
-        return Example(
-            text=text, incites=bool(row["incites"]), corpus=corpus, kind=row.get("kind", ""), weight=WEIGHTS["written"]
-        )
+        return _written_example(row, text, corpus)
     if "benign" in gold and "incites" not in gold:
-        return Example(text=text, incites=False, corpus=corpus, kind=gold["benign"], weight=WEIGHTS["benign"])
+        return Example(
+            text=text,
+            incites=False,
+            corpus=corpus,
+            kind=gold["benign"],
+            classes=NOT_VIOLENT | {"weapons": False, "dehumanisation": False},
+            weight=WEIGHTS["benign"],
+        )
     label = gold.get("incites")
     if label is None:
         return Example(text=text, incites=None, corpus=corpus, weight=WEIGHTS["not judged"])
@@ -77,7 +113,58 @@ def example_of(row: dict[str, Any], text: str, corpus: str) -> Example | None:
         raise ValueError(f"gold.incites must be a number, not {label!r}")  # noqa: TRY004 - bad data, not a bad call
     incites = label >= INCITES
     weight = WEIGHTS["incites" if incites else "does not"]
-    return Example(text=text, incites=incites, corpus=corpus, kind=gold.get("benign", ""), weight=weight)
+    classes = CLASSES_OF_EDOS.get(row.get("vector", ""), {} if incites else NOT_VIOLENT)
+    return Example(
+        text=text, incites=incites, corpus=corpus, kind=gold.get("benign", ""), classes=classes, weight=weight
+    )
+
+
+def _written_example(row: dict[str, Any], text: str, corpus: str) -> Example:
+    held = frozenset(row.get("classes", ()))
+    return Example(
+        text=text,
+        incites=bool(row["incites"]),
+        corpus=corpus,
+        kind=row.get("kind", ""),
+        classes={name: name in held for name in CLASSES},
+        lang=row.get("lang", "en"),
+        group=row.get("pattern", ""),
+        weight=WEIGHTS["filled" if "pattern" in row else "written"],
+    )
+
+
+def filled(
+    row: dict[str, Any], slots: Mapping[str, Sequence[str]], *, times: int = FILLED_EACH
+) -> list[dict[str, Any]]:
+    """Sentences of a pattern: each `{slot}` takes one of its words, drawn by the pattern's own seed.
+
+    A slot with a capital takes its word with one. Raises `ValueError` where a slot is unknown.
+
+    >>> [row["text"] for row in filled({"text": "{Who} waits"}, {"who": ["somebody"]}, times=3)]
+    ['Somebody waits']
+    """
+    draw = random.Random(f"{SEED} {row['text']}")  # noqa: S311 - no secret
+    texts: dict[str, None] = {}
+    for _ in range(times):
+        text = row["text"]
+        while "{" in text:
+            before, _, rest = text.partition("{")
+            slot, closed, after = rest.partition("}")
+            if not closed or slot.lower() not in slots:
+                raise ValueError(f"{row['text']!r}: no slot {slot!r}")
+            word = draw.choice(slots[slot.lower()])
+            text = before + (word[0].upper() + word[1:] if slot[0].isupper() else word) + after
+        texts[text] = None
+    return [{**row, "text": text, "pattern": row["text"]} for text in texts]
+
+
+def is_held_out(text: str) -> bool:
+    """Whether a text of a public corpus is kept out of all training, by its hash: the same quarter for everybody.
+
+    >>> sum(is_held_out(f"text {number}") for number in range(1000))
+    241
+    """
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=1).digest()[0] < HELD_OUT_IN_256
 
 
 def wording_of(texts: Sequence[str]) -> Floats:
@@ -85,45 +172,89 @@ def wording_of(texts: Sequence[str]) -> Floats:
     return np.array([features(text, surface_forms.read(text)) for text in texts]).reshape(-1, len(FEATURES))
 
 
-def fit(examples: Sequence[Example], dense: NDArray[np.float32], space: str) -> tuple[IncitementWeights, list[Figure]]:
-    """Fit and calibrate a head.
+def fit(
+    examples: Sequence[Example], dense: NDArray[np.float32], space: str, *, languages: Sequence[str] = ("en",)
+) -> tuple[IncitementWeights, list[Figure]]:
+    """Fit and calibrate the heads.
 
     Parameters
     ----------
-    dense : unit vectors of the examples' texts, shape (n, d); (n, 0) fits a head on the wording alone, for any space.
+    dense : unit vectors of the examples' texts, shape (n, d); (n, 0) fits heads on the wording alone, for any space.
+    languages : those that the heads may judge, as far as the examples can tell.
 
     Returns the weights, and what the cross-fitted scores say on the training corpora themselves.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-
-    inputs = np.hstack([dense.astype(np.float64), wording_of([example.text for example in examples])])
-    labels = np.array([example.incites is True for example in examples])
+    wording = wording_of([example.text for example in examples]) * WORDING_SCALE
+    inputs = np.hstack([dense.astype(np.float64), wording])
+    groups = np.unique([example.group or example.text for example in examples], return_inverse=True)[1]
     weights = np.array([example.weight for example in examples])
+    labels = np.array([example.incites is True for example in examples])
     if not 0 < labels.sum() < len(labels):
         raise ValueError("the training data needs texts that incite and texts that do not")
+    incites, unseen = _fit_head(inputs, labels, weights, groups, dense.shape[1])
+    rows = figures(examples, unseen)
+    classes: dict[str, HeadWeights] = {}
+    for name in CLASSES:
+        known = np.array([name in example.classes for example in examples])
+        held = np.array([example.classes.get(name, False) for example in examples])[known]
+        if min(held.sum(), (~held).sum()) < FEWEST_OF_A_CLASS:
+            continue
+        classes[name], told = _fit_head(inputs[known], held, weights[known], groups[known], dense.shape[1])
+        rows += _class_figures(name, held, told)
+    head = IncitementWeights(
+        space=space if dense.shape[1] else "",
+        languages=tuple(languages),
+        incites=incites,
+        classes=classes,
+        trained_on=", ".join(f"{corpus} ({count:,})" for corpus, count in corpora_of(examples).items()),
+    )
+    return head, rows
+
+
+def _fit_head(
+    inputs: Floats, labels: NDArray[np.bool_], weights: Floats, groups: NDArray[np.int64], dimensions: int
+) -> tuple[HeadWeights, Floats]:
+    """Fit one head; return its weights, and calibrated probabilities of each text by a head that did not see it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
 
     def fitted(rows: Any) -> Any:
         model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000, tol=1e-4)
         return model.fit(inputs[rows], labels[rows], sample_weight=weights[rows])
 
     unseen = np.zeros(len(labels))
-    for rest, fold in StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(inputs, labels):
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
+    for rest, fold in folds.split(inputs, labels, groups):
         unseen[fold] = fitted(rest).decision_function(inputs[fold])
-    platt = LogisticRegression(C=1e6).fit(unseen[:, None], labels, sample_weight=weights)
-    a, b = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    a, b = platt(unseen, labels, weights)
     whole = fitted(np.arange(len(labels)))
-    coefficients = [round(float(value), DECIMALS) for value in whole.coef_[0]]
-    dimensions = dense.shape[1]
-    head = IncitementWeights(
-        space=space if dimensions else "",
-        dense=tuple(coefficients[:dimensions]),
-        lexical=dict(zip(FEATURES, coefficients[dimensions:], strict=True)),
+    coefficients = whole.coef_[0]
+    return HeadWeights(
+        dense=tuple(round(float(value), DECIMALS) for value in coefficients[:dimensions]),
+        lexical={
+            name: round(float(value) * WORDING_SCALE, DECIMALS)
+            for name, value in zip(FEATURES, coefficients[dimensions:], strict=True)
+        },
         bias=round(float(whole.intercept_[0]), DECIMALS),
-        calibration=(round(a, DECIMALS), round(b, DECIMALS)),
-        trained_on=", ".join(f"{corpus} ({count:,})" for corpus, count in corpora_of(examples).items()),
-    )
-    return head, figures(examples, 1.0 / (1.0 + np.exp(-(a * unseen + b))))
+        calibration=(a, b),
+    ), 1.0 / (1.0 + np.exp(-(a * unseen + b)))
+
+
+def platt(scores: Floats, labels: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    """Fit the two numbers that make scores of unseen texts probabilities (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1e6).fit(scores[:, None], labels, sample_weight=weights)
+    return round(float(model.coef_[0, 0]), DECIMALS), round(float(model.intercept_[0]), DECIMALS)
+
+
+def _class_figures(name: str, held: NDArray[np.bool_], told: Floats) -> list[Figure]:
+    value = auroc(told[held], told[~held])
+    recall = float((told[held] >= INCITES).mean())
+    return [
+        Figure(corpus="all", metric="auroc", value=value, posts=len(held), kind=name),
+        Figure(corpus="all", metric="recall_at_half", value=recall, posts=int(held.sum()), kind=name),
+    ]
 
 
 def measure(

@@ -19,6 +19,7 @@ from detectors.entries import Naming, ScoredPost
 from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, StanceTrend, TimelineBucket
 from detectors.sources import is_credible, is_satirical
+from detectors.taxonomy import CLASSES
 
 MINUTE_S = 60
 """Finest bucket of event time."""
@@ -26,7 +27,7 @@ MINUTE_S = 60
 MINUTES_KEPT = 120
 """Minutes that a tally remembers one by one (the longest window)."""
 
-MINUTE_ROW = 9
+MINUTE_ROW = 10
 """Whole numbers that a minute of a tally holds."""
 
 TEN_S = 600
@@ -101,6 +102,10 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     inciting: bool = False
     calls: bool = False
     """Incites, and names place and time of an act."""
+    classes: int = 0
+    """Classes of the taxonomy it is of: bit i for the i-th of `taxonomy.CLASSES`."""
+    unjudged: bool = False
+    """In a language that the incitement heads do not cover."""
     hedged: bool = False
     """Passes it on without vouching for it."""
     credible: bool = False
@@ -142,10 +147,12 @@ def mark_of(
     hedged, credible, satirical = post.hedged, is_credible(post, sources), is_satirical(post, sources)
     inciting = post.incitement >= post_probability
     calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
+    classes, unjudged = _bits(post.classes), not post.judged
     stance = _thousandths(post.stance) if words else None
     namings = post.namings
     if post.kind == "reshare" and parent is not None:
         stance, inciting, calls, hedged = parent.stance, parent.inciting, parent.calls, parent.hedged
+        classes, unjudged = parent.classes, parent.unjudged
         credible, satirical = credible or parent.credible, satirical or parent.satirical
         namings = parent.namings
     return Mark(
@@ -158,6 +165,8 @@ def mark_of(
         stance=stance,
         inciting=inciting,
         calls=calls,
+        classes=classes,
+        unjudged=unjudged,
         hedged=hedged,
         credible=credible,
         satirical=satirical,
@@ -185,7 +194,7 @@ class Tally(Struct, array_like=True):
     newest_minute: int | None = None
     minutes: dict[int, list[int]] = {}
     """Minute -> posts, posts with a stance, thousandths of correction, posts of the largest cascade, posts that ask,
-    and thousandths of support, denial, question and report."""
+    thousandths of support, denial, question and report, and posts that incite."""
     tens: dict[int, int] = {}
     hours: dict[int, int] = {}
     authors: list[int] = []
@@ -207,6 +216,12 @@ class Tally(Struct, array_like=True):
     """Posts with a link to a satirical site."""
     inciting: int = 0
     calls: int = 0
+    unjudged: int = 0
+    """Posts in languages that the incitement heads do not cover: they are in no share of inciting posts."""
+    classes: list[int] = field(default_factory=lambda: [0] * len(CLASSES))
+    """Posts of each class of the taxonomy."""
+    inciting_authors: list[int] = []
+    """Of the authors of inciting posts, a sketch like `authors`."""
     platforms: dict[str, int] = {}
     languages: dict[str, int] = {}
     communities: dict[str, int] = {}
@@ -222,6 +237,8 @@ class Tally(Struct, array_like=True):
             self.last_at_s = at_s
         self._add_flags(mark, 1)
         _keep_smallest(self.authors, mark.author_key, AUTHORS_KEPT)
+        if mark.inciting:
+            _keep_smallest(self.inciting_authors, mark.author_key, AUTHORS_KEPT)
         _add_key(self.platforms, mark.platform)
         if mark.lang is not None:
             _add_key(self.languages, mark.lang)
@@ -248,6 +265,7 @@ class Tally(Struct, array_like=True):
         row = self.minutes.get(minute)
         if row is not None:
             row[0] = max(0, row[0] - 1)
+            row[9] = max(0, row[9] - mark.inciting)
             if mark.stance is not None:
                 row[1] = max(0, row[1] - 1)
                 row[2] = max(0, row[2] - _correcting(mark))
@@ -260,7 +278,7 @@ class Tally(Struct, array_like=True):
 
     def forget(self, key: int) -> None:
         """Take an erased author's key out of the sketches."""
-        for keys in (self.authors, *self.minute_authors.values()):
+        for keys in (self.authors, self.inciting_authors, *self.minute_authors.values()):
             place = bisect_left(keys, key)
             if place < len(keys) and keys[place] == key:
                 del keys[place]
@@ -278,8 +296,10 @@ class Tally(Struct, array_like=True):
         for name in _SUMS:
             setattr(merged, name, getattr(self, name) + getattr(other, name))
         merged.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
-        for key in other.authors:
-            _keep_smallest(merged.authors, key, AUTHORS_KEPT)
+        merged.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
+        for sketch, keys in ((merged.authors, other.authors), (merged.inciting_authors, other.inciting_authors)):
+            for key in keys:
+                _keep_smallest(sketch, key, AUTHORS_KEPT)
         for into, source in (
             (merged.platforms, other.platforms),
             (merged.languages, other.languages),
@@ -357,11 +377,19 @@ class Tally(Struct, array_like=True):
         # Below the smallest full sketch's last key every author of the window is known.
         return max(len(keys), round(sum(key <= bound for key in keys) * KEYS / max(bound, 1)))
 
+    def window_inciting(self, now_s: float, window_s: float) -> int:
+        """Posts that incite in the window that ends now."""
+        newest = int(now_s // MINUTE_S)
+        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
+        return sum(self.minutes[minute][9] for minute in minutes if minute in self.minutes)
+
+    def distinct_inciting_authors(self) -> int:
+        """Distinct authors of inciting posts; exact below `AUTHORS_KEPT`."""
+        return _distinct(self.inciting_authors, self.inciting)
+
     def distinct_authors(self) -> int:
         """Distinct authors, late posts included; exact below `AUTHORS_KEPT`."""
-        if len(self.authors) < AUTHORS_KEPT:
-            return len(self.authors)
-        return min(self.posts, round((AUTHORS_KEPT - 1) * KEYS / max(self.authors[-1], 1)))
+        return _distinct(self.authors, self.posts)
 
     def stance_shares(self) -> Stance:
         """Shares of the posts that say something; all zero while none does."""
@@ -397,10 +425,9 @@ class Tally(Struct, array_like=True):
         self.hedging += sign * mark.hedged
         self.credible += sign * mark.credible
         self.satirical += sign * mark.satirical
-        if mark.inciting:
-            self.inciting += sign
-            if mark.calls:
-                self.calls += sign
+        self.unjudged += sign * mark.unjudged
+        if mark.classes or mark.inciting:
+            self._add_incitement(mark, sign)
         if mark.own_words:
             self.own_words += sign
         stance = mark.stance
@@ -413,12 +440,19 @@ class Tally(Struct, array_like=True):
                 self.doubting += sign
             self.asking += sign * _asks(mark)
 
+    def _add_incitement(self, mark: Mark, sign: int) -> None:
+        self.inciting += sign * mark.inciting
+        self.calls += sign * (mark.inciting and mark.calls)
+        for place in range(len(CLASSES)):
+            self.classes[place] += sign * (mark.classes >> place & 1)
+
     def _add_to_rates(self, mark: Mark) -> int:
         minute = int(mark.at_s // MINUTE_S)
         row = self.minutes.get(minute)
         if row is None:
             row = self._open_minute(minute)
         row[0] += 1
+        row[9] += mark.inciting
         if mark.stance is not None:
             row[1] += 1
             row[2] += _correcting(mark)
@@ -463,6 +497,7 @@ _SUMS = (
     "satirical",
     "inciting",
     "calls",
+    "unjudged",
 )
 
 
@@ -703,6 +738,16 @@ def _add_key(counter: dict[str, int], key: str, posts: int = 1) -> None:
     counter[key] = counter.get(key, 0) + posts
 
 
+def _bits(classes: Sequence[str]) -> int:
+    return sum(1 << CLASSES.index(name) for name in classes if name in CLASSES) if classes else 0
+
+
+def _distinct(sketch: Sequence[int], posts: int) -> int:
+    if len(sketch) < AUTHORS_KEPT:
+        return len(sketch)
+    return min(posts, round((AUTHORS_KEPT - 1) * KEYS / max(sketch[-1], 1)))
+
+
 def _take_key(counter: dict[str, int], key: str | None) -> None:
     if key is None:
         return
@@ -771,6 +816,9 @@ def _copy(tally: Tally) -> Tally:
         tally.satirical,
         tally.inciting,
         tally.calls,
+        tally.unjudged,
+        list(tally.classes),
+        list(tally.inciting_authors),
         dict(tally.platforms),
         dict(tally.languages),
         dict(tally.communities),

@@ -11,12 +11,14 @@ from typing import Final
 from detectors.alerts import Case, Facts, Judgement
 from detectors.crises import ratio_of
 from detectors.named_persons import NamedPersons
+from detectors.policy import IncitementParameters
 from detectors.ratings import UNKNOWN_RATING
 from detectors.records import (
     ActingAlike,
     Alert,
     Counts,
     Growth,
+    IncitementShare,
     MatchedClaim,
     Narrative,
     Reason,
@@ -24,6 +26,7 @@ from detectors.records import (
     StanceTrend,
     TimelineBucket,
 )
+from detectors.taxonomy import TAXONOMY
 
 CLAIM_LENGTH = 200
 """Characters of a claim that are quoted."""
@@ -284,13 +287,24 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             words=f"{_percent(facts.correction_share)} of the present growth is denial, and report by those who vouch"
             " for it",
         )
+    yield from _incitement_reasons(facts, incitement)
+
+
+def _incitement_reasons(facts: Facts, incitement: IncitementParameters) -> Iterator[Reason]:
     if facts.incites:
         yield Reason(
             signal="incites",
-            measured=facts.inciting_share,
+            measured=facts.inciting.share,
             expected=incitement.share,
-            words=f"{_plural(facts.inciting_posts, 'post')} ({_percent(facts.inciting_share)}) read as incitement"
-            f" (a share from {_percent(incitement.share)} counts)",
+            words=incitement_words(facts.inciting, incitement),
+        )
+    if 2 * facts.inciting.unjudged >= facts.inciting.judged + facts.inciting.unjudged > 0:
+        posts = facts.inciting.judged + facts.inciting.unjudged
+        yield Reason(
+            signal="incitement_not_judged",
+            measured=round(facts.inciting.unjudged / posts, 4),
+            words=f"incitement not judged: {facts.inciting.unjudged} of {_plural(posts, 'post')} are in a language that"
+            " the heads do not cover",
         )
     if facts.call_names_place_and_time:
         yield Reason(
@@ -298,6 +312,23 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.calls),
             words=f"{_plural(facts.calls, 'post')} of these call to act and name a place and a time",
         )
+
+
+def incitement_words(inciting: IncitementShare, parameters: IncitementParameters) -> str:
+    """Say how much of a narrative reads as incitement, how sure that is, and of what kinds.
+
+    >>> inciting = IncitementShare(posts=12, judged=40, low=0.18, high=0.454, authors=9, classes={"threat": 5})
+    >>> incitement_words(inciting, IncitementParameters()).partition(";")[0]
+    '12 of 40 posts (18 to 45 %) by 9 accounts read as incitement: 5 threats'
+    """
+    kinds = [f"{inciting.classes[one.name]} {one.many}" for one in TAXONOMY if inciting.classes.get(one.name)]
+    low, high = round(100 * inciting.low), round(100 * inciting.high)
+    return (
+        f"{inciting.posts} of {_plural(inciting.judged, 'post')} ({low} to {high} %) by"
+        f" {_plural(inciting.authors, 'account')} read as incitement{': ' if kinds else ''}{', '.join(kinds)};"
+        f" it counts from {_percent(parameters.share)} at the lower end, less the"
+        f" {_percent(parameters.false_alarms)} of harmless posts that read so"
+    )
 
 
 def _naming_reasons(facts: Facts) -> Iterator[Reason]:

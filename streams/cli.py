@@ -274,9 +274,29 @@ def train() -> None:
 @click.option(
     "--wording-only", is_flag=True, help="Fit a head that reads no vector: for any model, but it reaches less."
 )
-def train_incitement(data: Path, out: Path, wording_only: bool) -> int | None:
-    """Fit and calibrate the incitement head (needs the extra `train`)."""
-    return _run("streams.train_command", data=data, out=out, wording_only=wording_only)
+@click.option("--model", default="", help="Fit for this model (folder or name) instead of the configured one.")
+@click.option(
+    "--languages", default="en", show_default=True, help="Languages that the heads may judge (a multilingual model)."
+)
+def train_incitement(data: Path, out: Path, wording_only: bool, model: str, languages: str) -> int | None:
+    """Fit and calibrate the incitement heads (needs the extra `train`)."""
+    return _run(
+        "streams.train_command",
+        data=data,
+        out=out,
+        wording_only=wording_only,
+        model=model,
+        languages=tuple(languages.split(",")),
+    )
+
+
+@train.command(name="second-look")
+@click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
+@click.option("--out", required=True, type=NEW_FOLDER, help="Folder for the deltas and the head.")
+@click.option("--passes", default=1.0, show_default=True, help="How often to go over the data.")
+def train_second_look(data: Path, out: Path, passes: float) -> int | None:
+    """Tune the sentence model itself for the second look at incitement (minutes; needs the extra `train`)."""
+    return _run("streams.train_look_command", data=data, out=out, passes=passes)
 
 
 @emberwatch.command()

@@ -172,6 +172,17 @@ def load_encoder(
     if name_or_path == HASH_MODEL:
         return HashEncoder()
     space = encoder_space(name_or_path, revision=revision)
+    model = load_sentence_model(name_or_path, threads=threads, revision=revision)
+    chosen = None
+    if backend is not None:
+        chosen = choose(model, space, backend=backend, threads=threads, remember=remember)
+    return chosen or SentenceEncoder(model, space)
+
+
+def load_sentence_model(
+    name_or_path: str = "", *, threads: int = 0, revision: str | None = None
+) -> "SentenceTransformer":
+    """Load a model as sentence-transformers has it, in float32; parameters and errors as of `load_encoder`."""
     folder = _folder_of(name_or_path)
     if folder is not None:
         # Both are read when the hub's library is first imported; nothing is fetched, so there is no progress to show.
@@ -188,11 +199,7 @@ def load_encoder(
         )
     except (OSError, ValueError) as error:
         raise SettingsError(f"{variable_of('model')}: {name_or_path or folder} does not load: {error}") from error
-    model = model.float().eval()
-    chosen = None
-    if backend is not None:
-        chosen = choose(model, space, backend=backend, threads=threads, remember=remember)
-    return chosen or SentenceEncoder(model, space)
+    return model.float().eval()
 
 
 def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 Reads every file of `DIR/incitement/`, and adds the examples written for this project. What is only measured, not
 trained on, is named in `MEASURED_ONLY`. Texts that also lie in `DIR/posts/` or `DIR/stance/` are left out of the
-training, so that those corpora stay a fair test.
+training, so that those corpora stay a fair test, and so is a quarter of every corpus (`training.is_held_out`).
 """
 
 import importlib.resources
@@ -32,51 +32,67 @@ MEASURED_ONLY = {"hatecheck": "a test suite", "ethos": "GPL-3.0"}
 """Corpora that no shipped weight may be fitted on, and why."""
 
 WRITTEN = "written_examples"
+PATTERNS = "written_patterns"
 TEXTS_AT_ONCE = 256
 
 
-def run(settings: Settings, *, data: Path, out: Path, wording_only: bool = False) -> int:
+def run(
+    settings: Settings,
+    *,
+    data: Path,
+    out: Path,
+    wording_only: bool = False,
+    model: str = "",
+    languages: Sequence[str] = ("en",),
+) -> int:
     """Fit on `data`, write the weights to `out`, print what they reach; returns the exit status.
 
-    `wording_only` fits a head that reads no vector: it fits every encoder, and reaches less.
+    Parameters
+    ----------
+    wording_only : fit heads that read no vector: they fit every encoder, and reach less.
+    model : the encoder to fit for, as in the settings; empty for the configured one.
+    languages : those that the heads may judge. Written examples of other languages are only measured.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise EmberwatchError("training needs scikit-learn: install `emberwatch[train]`")
     console = Console(stderr=True)
-    seen = _texts_in(data, ("posts", "stance"))
-    examples, held_out = _examples(data, seen, console)
-    encoder = encoder_of(settings)
-    dense = _embed(encoder, examples, console, wording_only=wording_only)
+    seen = texts_in(data, ("posts", "stance"))
+    fitted, held_out = examples(data, seen, languages, console)
+    held_out += [example for example in written() if example.lang not in languages]
+    encoder = encoder_of(msgspec.structs.replace(settings, model=model) if model else settings)
+    dense = embedded(encoder, fitted, console, wording_only=wording_only)
     try:
-        head, rows = training.fit(examples, dense, encoder.space)
+        head, rows = training.fit(fitted, dense, encoder.space, languages=languages)
     except ValueError as error:
         raise EmberwatchError(f"{data}: {error}") from error
     _write(out, head)
-    _print(console, "Cross-fitted, on the corpora it was fitted on", rows)
+    print_figures(console, "Cross-fitted, on the corpora it was fitted on", rows)
     if held_out:
         measured = training.measure(
-            head, held_out, _embed(encoder, held_out, console, wording_only=wording_only), encoder.space
+            head, held_out, embedded(encoder, held_out, console, wording_only=wording_only), encoder.space
         )
-        _print(console, "On corpora it never saw", measured)
+        print_figures(console, "On corpora it never saw", measured)
     console.print(f"{out}: head for {head.space or 'any space'}, trained on {head.trained_on}", highlight=False)
     return 0
 
 
-def _examples(data: Path, seen: frozenset[str], console: Console) -> tuple[list[Example], list[Example]]:
+def examples(
+    data: Path, seen: frozenset[str], languages: Sequence[str], console: Console
+) -> tuple[list[Example], list[Example]]:
     """Examples to fit on, and those of the corpora that are only measured."""
     files = sorted((data / "incitement").glob("*.jsonl*"))
     if not files:
         raise EmberwatchError(f"{data / 'incitement'}: no file of labelled texts (*.jsonl, *.jsonl.gz)")
-    fitted: list[Example] = list(_written())
+    fitted: list[Example] = [example for example in written() if example.lang in languages]
     held_out: list[Example] = []
     for file in files:
         corpus = file.name.split(".")[0]
         rows = [(row, _plain(row["text"])) for row in _rows(file)]
         leaked = sum(text in seen for _, text in rows)
         measured_only = corpus in MEASURED_ONLY
-        into = held_out if measured_only else fitted
         for row, text in rows:
             if measured_only or text not in seen:
+                into = held_out if measured_only or training.is_held_out(text) else fitted
                 into.extend(_example(file, row, text, corpus))
         why = f"only measured ({MEASURED_ONLY[corpus]})" if measured_only else f"{leaked:,} left out as seen elsewhere"
         console.print(f"{corpus}: {len(rows):,} texts, {why}", highlight=False)
@@ -92,13 +108,19 @@ def _example(file: Path, row: dict[str, Any], text: str, corpus: str) -> Iterato
         yield example
 
 
-def _written() -> Iterator[Example]:
-    lines = importlib.resources.files("detectors").joinpath(f"weights/{WRITTEN}.jsonl").read_bytes().splitlines()
-    for line in lines[1:]:  # the first line is the licence
-        row = msgspec.json.decode(line)
-        example = training.example_of(row, _plain(row["text"]), WRITTEN)
-        if example is not None:
-            yield example
+def written() -> Iterator[Example]:
+    """Examples that come with the project: single ones, and patterns filled in."""
+    for row in _shipped_rows(WRITTEN)[1:]:  # the first line is the licence
+        yield from _example(Path(WRITTEN), row, _plain(row["text"]), WRITTEN)
+    licence, *patterns = _shipped_rows(PATTERNS)
+    for pattern in patterns:
+        for row in training.filled(pattern, licence["slots"]):
+            yield from _example(Path(PATTERNS), row, _plain(row["text"]), PATTERNS)
+
+
+def _shipped_rows(name: str) -> list[dict[str, Any]]:
+    content = importlib.resources.files("detectors").joinpath(f"weights/{name}.jsonl").read_bytes()
+    return [msgspec.json.decode(line) for line in content.splitlines()]
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -112,7 +134,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _texts_in(data: Path, folders: Sequence[str]) -> frozenset[str]:
+def texts_in(data: Path, folders: Sequence[str]) -> frozenset[str]:
+    """Distinct texts of folders, in plain form."""
     files = [file for folder in folders for file in sorted((data / folder).glob("*.jsonl*"))]
     return frozenset(_plain(row["text"]) for file in files for row in _rows(file)) - {""}
 
@@ -121,9 +144,10 @@ def _plain(text: str) -> str:
     return normalise(clean(text))
 
 
-def _embed(
+def embedded(
     encoder: Encoder, examples: Sequence[Example], console: Console, *, wording_only: bool
 ) -> NDArray[np.float32]:
+    """Unit vectors of the examples, shape (n, d); (n, 0) where only the wording is read."""
     if wording_only:
         return np.zeros((len(examples), 0), np.float32)
     texts = [example.text for example in examples]
@@ -139,7 +163,8 @@ def _write(out: Path, head: IncitementWeights) -> None:
         raise EmberwatchError(f"{out}: {error.strerror or error}") from error
 
 
-def _print(console: Console, title: str, rows: Sequence[Figure]) -> None:
+def print_figures(console: Console, title: str, rows: Sequence[Figure]) -> None:
+    """Show figures as a table."""
     table = Table("corpus", "metric", "kind", "value", "posts", title=title, title_justify="left")
     for row in rows:
         table.add_row(row.corpus, row.metric, row.kind, f"{row.value:.3f}", f"{row.posts:,}")

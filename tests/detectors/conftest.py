@@ -19,7 +19,7 @@ from detectors.entries import (
     SourceEnd,
     Tick,
 )
-from detectors.incitement import IncitementWeights
+from detectors.incitement import HeadWeights, IncitementWeights
 from detectors.monitor import fold, new_state
 from detectors.policy import Configuration
 from detectors.records import Alert, Claim, Crisis, Deletion, Feedback, Post, Rating
@@ -58,7 +58,9 @@ INDICATORS = (Indicator("call_to_act", "go there"), Indicator("place", "the hall
 
 WEIGHTS = ScoringWeights(
     incitement=IncitementWeights(
-        space="", dense=(), lexical={}, bias=-3.0, calibration=(1.0, 0.0), trained_on="nothing: a test"
+        space="",
+        incites=HeadWeights(dense=(), lexical={}, bias=-3.0, calibration=(1.0, 0.0)),
+        trained_on="nothing: a test",
     )
 )
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from detectors.incitement import (
     FEATURES,
+    HeadWeights,
     IncitementHead,
     IncitementWeights,
     WrongSpaceError,
@@ -18,15 +19,11 @@ from detectors.surface_forms import read
 
 
 def weights(**changes) -> IncitementWeights:
-    given = {
-        "space": "toy@1",
-        "dense": (2.0, 0.0),
-        "lexical": {"violent_call": 3.0},
-        "bias": -1.0,
-        "calibration": (1.0, 0.0),
-        "trained_on": "nothing: a test",
-    }
-    return IncitementWeights(**(given | changes))
+    of_all = {"space": "toy@1", "trained_on": "nothing: a test"}
+    of_head = {"dense": (2.0, 0.0), "lexical": {"violent_call": 3.0}, "bias": -1.0, "calibration": (1.0, 0.0)}
+    for name, value in changes.items():
+        (of_head if name in of_head else of_all)[name] = value
+    return IncitementWeights(incites=HeadWeights(**of_head), **of_all)
 
 
 def vectors(*rows) -> np.ndarray:

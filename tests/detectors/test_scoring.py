@@ -8,7 +8,7 @@ import pytest
 from detectors import lexical
 from detectors.embedding import HashEncoder
 from detectors.entries import ClaimEntry, Origin, ScoredPost
-from detectors.incitement import IncitementWeights, WrongSpaceError
+from detectors.incitement import HeadWeights, IncitementWeights, WrongSpaceError
 from detectors.posts import decode_post
 from detectors.records import Claim, Post, Stance
 from detectors.scoring import NOTHING_SAID, STAGES, Scorer, ScoringWeights
@@ -18,10 +18,7 @@ from detectors.vectors import dense_of, lexical_of
 WEIGHTS = ScoringWeights(
     incitement=IncitementWeights(
         space="",
-        dense=(),
-        lexical={},
-        bias=-3.0,
-        calibration=(1.0, 0.0),
+        incites=HeadWeights(dense=(), lexical={}, bias=-3.0, calibration=(1.0, 0.0)),
         trained_on="nothing: a test",
     )
 )
@@ -180,7 +177,11 @@ def test_each_stage_is_timed_and_a_known_text_takes_only_the_first():
 
 
 def test_weights_of_another_embedding_space_are_refused():
-    other = msgspec.structs.replace(WEIGHTS.incitement, space="another@1", dense=(0.0,) * 64)
+    other = msgspec.structs.replace(
+        WEIGHTS.incitement,
+        space="another@1",
+        incites=msgspec.structs.replace(WEIGHTS.incitement.incites, dense=(0.0,) * 64),
+    )
     with pytest.raises(WrongSpaceError):
         Scorer(HashEncoder(), ScoringWeights(incitement=other), cache_texts=1)
 

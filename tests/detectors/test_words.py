@@ -11,6 +11,7 @@ from detectors.records import (
     Exemplar,
     Growth,
     Handling,
+    IncitementShare,
     MatchedClaim,
     Narrative,
     NarrativeExemplar,
@@ -132,8 +133,7 @@ def test_each_fact_that_holds_is_a_reason_with_what_was_measured():
         doubting_posts=9,
         doubting_share=0.27,
         correction_share=0.61,
-        inciting_posts=8,
-        inciting_share=0.31,
+        inciting=IncitementShare(posts=8, judged=26, share=0.31, low=0.1650, high=0.5000, authors=7),
         calls=1,
     )
     found = {reason.signal: reason for reason in reasons(facts, share_of_stream=0.125)}

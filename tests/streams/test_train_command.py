@@ -5,12 +5,15 @@ import msgspec
 import pytest
 
 from detectors.incitement import IncitementHead, IncitementWeights
+from detectors.taxonomy import CLASSES
+from detectors.training import is_held_out
 from streams import train_command
 from streams.errors import EmberwatchError
 from streams.settings import Settings
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `train`)")
 
+OWN = [text for n in range(8) for text in (f"Burn house {n} down", f"House {n} is for sale")]
 SETTINGS = Settings(model="hash")
 
 
@@ -37,8 +40,11 @@ def test_the_head_is_written_for_the_configured_model(data: Path):
     assert train_command.run(SETTINGS, data=data, out=data / "head.json") == 0
     head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
     assert head.space == "hash-64"
-    assert len(head.dense) == 64
-    assert "own (16)" in head.trained_on
+    assert len(head.incites.dense) == 64
+    assert set(head.classes) == set(CLASSES)
+    kept = sum(not is_held_out(row) for row in OWN)
+    assert f"own ({kept})" in head.trained_on
+    assert 0 < kept < len(OWN)
     assert "written_examples" in head.trained_on
     IncitementHead(head, "hash-64")
 
@@ -56,13 +62,14 @@ def test_texts_of_the_posts_are_left_out_of_the_training(data: Path):
     write(data / "posts" / "stream.jsonl", [{"text": "RT @a: Burn house 3 down https://u.example"}])
     train_command.run(SETTINGS, data=data, out=data / "head.json")
     head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
-    assert "own (15)" in head.trained_on
+    kept = sum(not is_held_out(row) for row in OWN if row != "Burn house 3 down")
+    assert f"own ({kept})" in head.trained_on
 
 
 def test_a_head_on_the_wording_alone_fits_any_model(data: Path):
     train_command.run(SETTINGS, data=data, out=data / "head.json", wording_only=True)
     head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
-    assert (head.space, head.dense) == ("", ())
+    assert (head.space, head.incites.dense) == ("", ())
 
 
 def test_a_folder_without_labelled_texts_is_an_error(tmp_path: Path):

@@ -1,0 +1,132 @@
+"""The second look at incitement: the configured sentence model with small low-rank deltas, tuned for this question.
+
+Every linear layer W of the encoder becomes W + s B A, with A and B of a few rows (LoRA: Hu et al. 2021). The deltas
+are some hundred kilobytes, so they ship with the project, while the model comes from its own package; they are merged
+into a copy of the model when it is loaded. It runs only on the few posts of narratives that are about to alert.
+"""
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.embedding import Encoder, embed
+from detectors.incitement import IncitementHead, IncitementWeights
+from detectors.languages import language_told
+from detectors.looks import Finding, FullLook
+from detectors.posts import clean, normalise
+from detectors.records import Look
+from detectors.scoring import Scorer
+from streams.models import SentenceEncoder, encoder_space, load_sentence_model
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+NAME = "incitement_look"
+"""Of the shipped files: `.safetensors` holds the deltas, `.json` the head."""
+
+SCALE = 2.0
+"""s: what B A is multiplied by."""
+
+NOT_TUNED = ("pooler",)
+"""Parts of an encoder that a sentence vector does not pass through."""
+
+
+class TunedLook:
+    """Looks again with the tuned model; what it does not answer (stance, indicators, vector) the scorer does."""
+
+    def __init__(self, encoder: Encoder, head: IncitementHead, scorer: Scorer) -> None:
+        self._encoder = encoder
+        self._head = head
+        self._full = FullLook(scorer)
+
+    @property
+    def model(self) -> str:
+        """Space of the tuned model: it names the model and the deltas."""
+        return self._encoder.space
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities that texts in plain form incite, shape (n,)."""
+        if not texts:
+            return np.zeros(0)
+        return self._head.probabilities(texts, embed(self._encoder, texts))
+
+    def _judges(self, look: Look, text: str) -> bool:
+        return bool(text) and self._head.covers(language_told(look.lang, text))
+
+    def check(self, looks: Sequence[Look]) -> list[Finding]:
+        """Findings in the order of the looks; a text in a language that the head does not cover stays not judged."""
+        found = self._full.check(looks)
+        texts = [normalise(clean(look.text)) for look in looks]
+        told = self.probabilities(texts)
+        return [
+            msgspec.structs.replace(
+                one, incitement=float(told[place]) if self._judges(looks[place], texts[place]) else 0.0
+            )
+            for place, one in enumerate(found)
+        ]
+
+
+def load_second_look(settings: Settings, scorer: Scorer) -> TunedLook | None:
+    """Load the tuned model for the configured one; None where no deltas were made for that."""
+    space = encoder_space(settings.model, revision=settings.model_revision)
+    folder = importlib.resources.files("detectors").joinpath("weights")
+    with importlib.resources.as_file(folder) as weights:
+        return read_second_look(Path(weights), space, settings, scorer)
+
+
+def read_second_look(folder: Path, space: str, settings: Settings, scorer: Scorer) -> TunedLook | None:
+    """Load the tuned model from a folder with its two files; None where they were made for another space."""
+    deltas, head_file = folder / f"{NAME}.safetensors", folder / f"{NAME}.json"
+    if not deltas.is_file() or not head_file.is_file():
+        return None
+    head = msgspec.json.decode(head_file.read_bytes(), type=IncitementWeights)
+    if head.space != tuned_space(space, deltas.read_bytes()):
+        return None
+    model = load_sentence_model(settings.model, threads=settings.threads, revision=settings.model_revision)
+    merge(model, deltas)
+    return TunedLook(SentenceEncoder(model, head.space), IncitementHead(head, head.space), scorer)
+
+
+def tuned_space(space: str, deltas: bytes) -> str:
+    """Name of the space of a model with these deltas."""
+    return f"{space}+look-{hashlib.sha256(deltas).hexdigest()[:8]}"
+
+
+def tuned_layers(model: "SentenceTransformer") -> "dict[str, torch.nn.Linear]":
+    """The linear layers that deltas apply to, by name."""
+    import torch
+
+    return {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and not any(part in name for part in NOT_TUNED)
+    }
+
+
+def merge(model: "SentenceTransformer", deltas: Path) -> None:
+    """Add the deltas of a file to the weights of a model."""
+    import torch
+    from safetensors.torch import load_file
+
+    tensors = load_file(deltas)
+    with torch.no_grad():
+        for name, layer in tuned_layers(model).items():
+            low, high = tensors[f"{name}.a"].float(), tensors[f"{name}.b"].float()
+            layer.weight += SCALE * (high @ low)
+
+
+def save(tensors: "Mapping[str, torch.Tensor]", file: Path, *, about: dict[str, Any]) -> None:
+    """Write deltas in half precision, with what they are."""
+    from safetensors.torch import save_file
+
+    halves = {name: tensor.detach().half().contiguous() for name, tensor in tensors.items()}
+    save_file(halves, file, metadata={"about": json.dumps(about, sort_keys=True)})

@@ -1,0 +1,237 @@
+"""Task I: posts that incite told from others (I1), narratives (I2), and false alarms on look-alikes (I3)."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from corpora import corpus_name, files, read_rows
+from msgspec import Struct
+
+from detectors.posts import clean, normalise
+from detectors.scoring import STAGES
+from detectors.training import INCITES, auroc
+from streams.models import load_scorer
+from streams.second_look import load_second_look
+from streams.settings import Settings
+
+I1_ANCHORS = {"hatecheck": 0.94, "ethos": 0.86}
+"""Trained on other corpora; HateCheck's also on ETHOS, which the shipped weights never saw."""
+
+I2_ANCHORS = {("ethos", 50, 0.2): 0.92, ("hatecheck", 50, 0.2): 0.95, ("ethos", 50, 0.1): 0.76}
+I2_ANCHORS |= {("hatecheck", 50, 0.1): 0.84, ("ethos", 20, 0.2): 0.82, ("hatecheck", 20, 0.2): 0.86}
+
+I3_ANCHORS = {("news", "first"): 0.14, ("news", "second"): 0.06, ("quoted", "first"): 0.50, ("quoted", "second"): 0.22}
+I3_ANCHORS |= {("idiom", "first"): 0.61, ("idiom", "second"): 0.53}
+"""A balanced sample with hard negatives; the same with the encoder fine-tuned."""
+
+NARRATIVES = ((50, 0.2), (50, 0.1), (20, 0.2))
+"""Posts, and the share of them that incites."""
+DRAWN = 1000
+ROUNDS = 1000
+SEED = 5
+RECALL = 0.9
+RECALL_CORPUS = "ethos"
+"""Its positives set the threshold of I3; where it is missing, those of the first corpus that has any."""
+
+TIMED_TEXTS = 1000
+
+FITTED_ON = "edos, benign, own written examples"
+
+
+class Corpus(Struct):
+    name: str
+    incites: np.ndarray
+    """Judged to incite, judged not to, or (NaN) not judged."""
+    benign: np.ndarray
+    groups: list[str]
+    scores: dict[str, np.ndarray]
+    """Look -> probabilities."""
+
+
+def rows(settings: Settings, data: Path) -> list[dict]:
+    """I1, I2 and I3 of every file of labelled texts, with the first look and with the second."""
+    found = files(data, "incitement")
+    if not found:
+        return []
+    scorer = load_scorer(settings)
+    second = load_second_look(settings, scorer)
+    corpora = [_scored(file, scorer, second) for file in found]
+    out: list[dict] = []
+    for corpus in corpora:
+        out += _i1(corpus)
+        out += _i2(corpus)
+    out += _i3(corpora)
+    out += _cost(settings, found[0], second)
+    return out
+
+
+def _scored(file: Path, scorer, second) -> Corpus:
+    labelled = read_rows(file)
+    gold = [row.get("gold") or {} for row in labelled]
+    texts = [row["text"] for row in labelled]
+    print(f"scoring {file.name}: {len(texts):,} texts", file=sys.stderr)
+    scores = {"first": np.array([one.incitement for one in scorer.score_texts(texts, lang="en")])}
+    if second is not None:
+        scores["second"] = second.probabilities([normalise(clean(text)) for text in texts])
+    return Corpus(
+        name=corpus_name(file),
+        incites=np.array([np.nan if one.get("incites") is None else float(one["incites"] >= INCITES) for one in gold]),
+        benign=np.array([one.get("benign", "") for one in gold]),
+        groups=[str(one.get("group", place)) for place, one in enumerate(gold)],
+        scores=scores,
+    )
+
+
+def _i1(corpus: Corpus) -> list[dict]:
+    positive, negative = corpus.incites == 1, corpus.incites == 0
+    if not positive.any() or not negative.any():
+        return []
+    return [
+        {
+            "task": "I1",
+            "corpus": corpus.name,
+            "metric": "auroc",
+            "value": auroc(scores[positive], scores[negative]),
+            "anchor": I1_ANCHORS.get(corpus.name),
+            "look": look,
+            **_interval(corpus, scores, positive, negative),
+            "posts": int(positive.sum() + negative.sum()),
+            "fitted_on": FITTED_ON,
+        }
+        for look, scores in corpus.scores.items()
+    ]
+
+
+def _interval(corpus: Corpus, scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> dict[str, float]:
+    """95 % bootstrap over groups (functionality and template) where the corpus has them, else over posts."""
+    draw = np.random.default_rng(SEED)
+
+    def members(chosen: np.ndarray) -> list[np.ndarray]:
+        by_group: dict[str, list[int]] = {}
+        for place in np.flatnonzero(chosen):
+            by_group.setdefault(corpus.groups[place], []).append(place)
+        return [scores[places] for places in by_group.values()]
+
+    ours, theirs = members(positive), members(negative)
+    values = [
+        auroc(
+            np.concatenate([ours[i] for i in draw.integers(len(ours), size=len(ours))]),
+            np.concatenate([theirs[i] for i in draw.integers(len(theirs), size=len(theirs))]),
+        )
+        for _ in range(ROUNDS)
+    ]
+    low, high = np.quantile(values, (0.025, 0.975))
+    return {"low": float(low), "high": float(high)}
+
+
+def _i2(corpus: Corpus) -> list[dict]:
+    """Narratives of so many posts with a share of inciting ones, against narratives with none."""
+    positive, negative = np.flatnonzero(corpus.incites == 1), np.flatnonzero(corpus.incites == 0)
+    out: list[dict] = []
+    for look, scores in corpus.scores.items():
+        for posts, share in NARRATIVES:
+            inciting = round(posts * share)
+            if len(positive) < inciting or len(negative) < posts:
+                continue
+            draw = np.random.default_rng(SEED)
+            mixed = [
+                np.mean(
+                    np.concatenate(
+                        [
+                            scores[draw.choice(positive, inciting, replace=False)],
+                            scores[draw.choice(negative, posts - inciting, replace=False)],
+                        ]
+                    )
+                )
+                for _ in range(DRAWN)
+            ]
+            clear = [np.mean(scores[draw.choice(negative, posts, replace=False)]) for _ in range(DRAWN)]
+            out.append(
+                {
+                    "task": "I2",
+                    "corpus": corpus.name,
+                    "metric": "auroc",
+                    "value": auroc(np.array(mixed), np.array(clear)),
+                    "anchor": I2_ANCHORS.get((corpus.name, posts, share)),
+                    "posts": posts,
+                    "share": share,
+                    "look": look,
+                    "fitted_on": FITTED_ON,
+                }
+            )
+    return out
+
+
+def _i3(corpora: list[Corpus]) -> list[dict]:
+    """False alarms on look-alikes at the threshold that keeps nine of ten of a corpus's positives."""
+    with_positives = [corpus for corpus in corpora if (corpus.incites == 1).any()]
+    if not with_positives:
+        print("I3: no corpus with texts that incite, skipped", file=sys.stderr)
+        return []
+    setting = next((one for one in with_positives if one.name == RECALL_CORPUS), with_positives[0])
+    out: list[dict] = []
+    for corpus in corpora:
+        for look, scores in corpus.scores.items():
+            # The share of positives at or above it is at least the recall.
+            threshold = np.quantile(setting.scores[look][setting.incites == 1], 1.0 - RECALL, method="lower")
+            for benign in sorted(set(corpus.benign) - {""}):
+                alarms = scores[corpus.benign == benign] >= threshold
+                out.append(
+                    {
+                        "task": "I3",
+                        "corpus": corpus.name,
+                        "metric": "false_alarm_at_recall_90",
+                        "value": float(alarms.mean()),
+                        "anchor": I3_ANCHORS.get((benign, look)),
+                        "benign": benign,
+                        "look": look,
+                        "recall_of": setting.name,
+                        "posts": len(alarms),
+                        "fitted_on": FITTED_ON
+                        + (" (cross-fitting: see the model card)" if corpus.name == "benign" else ""),
+                    }
+                )
+    return out
+
+
+def _cost(settings: Settings, file: Path, second) -> list[dict]:
+    """Processor time a text of what is not embedding, and relative to embedding, on texts never seen, in one run."""
+    texts = list(dict.fromkeys(text for row in read_rows(file) if (text := normalise(clean(row["text"])))))
+    texts = texts[:TIMED_TEXTS]
+    spent = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def timed(stage: str) -> Iterator[None]:
+        started = time.process_time()
+        yield
+        spent[stage] += time.process_time() - started
+
+    load_scorer(settings, timed=timed).score_texts(texts, lang="en")
+    looks = {"first": (spent["heads"], spent["embed"])}
+    if second is not None:
+        started = time.process_time()
+        second.probabilities(texts)
+        looks["second"] = (time.process_time() - started, spent["embed"])
+    return [
+        row
+        for look, (own, embedding) in looks.items()
+        for row in (
+            _cost_row(corpus_name(file), "microseconds_per_post", 1e6 * own / len(texts), look, len(texts)),
+            _cost_row(corpus_name(file), "ratio_to_embedding", own / embedding, look, len(texts)),
+        )
+    ]
+
+
+def _cost_row(corpus: str, metric: str, value: float, look: str, posts: int) -> dict:
+    return {
+        "task": "I",
+        "corpus": corpus,
+        "metric": metric,
+        "value": value,
+        "anchor": None,
+        "look": look,
+        "posts": posts,
+    }
