@@ -6,9 +6,8 @@ weights. Needs scikit-learn (extra `train`).
 """
 
 import hashlib
-import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +36,6 @@ WEIGHTS = {"incites": 2.0, "does not": 0.3, "not judged": 0.15, "benign": 0.5, "
 """Weight of one example by what is known of it. EDOS has 44 texts that do not incite, or were not judged, for each
 that does. Together these weights make a quarter of the whole inciting, and that is the mix the probability is
 calibrated for."""
-
-FILLED_EACH = 12
-"""Sentences made of each written pattern."""
 
 FEWEST_OF_A_CLASS = 20
 """A class with fewer examples gets no head."""
@@ -131,31 +127,6 @@ def _written_example(row: dict[str, Any], text: str, corpus: str) -> Example:
         group=row.get("pattern", ""),
         weight=WEIGHTS["filled" if "pattern" in row else "written"],
     )
-
-
-def filled(
-    row: dict[str, Any], slots: Mapping[str, Sequence[str]], *, times: int = FILLED_EACH
-) -> list[dict[str, Any]]:
-    """Sentences of a pattern: each `{slot}` takes one of its words, drawn by the pattern's own seed.
-
-    A slot with a capital takes its word with one. Raises `ValueError` where a slot is unknown.
-
-    >>> [row["text"] for row in filled({"text": "{Who} waits"}, {"who": ["somebody"]}, times=3)]
-    ['Somebody waits']
-    """
-    draw = random.Random(f"{SEED} {row['text']}")  # noqa: S311 - no secret
-    texts: dict[str, None] = {}
-    for _ in range(times):
-        text = row["text"]
-        while "{" in text:
-            before, _, rest = text.partition("{")
-            slot, closed, after = rest.partition("}")
-            if not closed or slot.lower() not in slots:
-                raise ValueError(f"{row['text']!r}: no slot {slot!r}")
-            word = draw.choice(slots[slot.lower()])
-            text = before + (word[0].upper() + word[1:] if slot[0].isupper() else word) + after
-        texts[text] = None
-    return [{**row, "text": text, "pattern": row["text"]} for text in texts]
 
 
 def is_held_out(text: str) -> bool:

@@ -7,7 +7,8 @@ training, so that those corpora stay a fair test, and so is a quarter of every c
 
 import importlib.resources
 import importlib.util
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ MEASURED_ONLY = {"hatecheck": "a test suite", "ethos": "GPL-3.0"}
 WRITTEN = "written_examples"
 PATTERNS = "written_patterns"
 TEXTS_AT_ONCE = 256
+
+FILLED_EACH = 12
+"""Sentences made of each written pattern."""
 
 
 def run(
@@ -114,8 +118,33 @@ def written() -> Iterator[Example]:
         yield from _example(Path(WRITTEN), row, _plain(row["text"]), WRITTEN)
     licence, *patterns = _shipped_rows(PATTERNS)
     for pattern in patterns:
-        for row in training.filled(pattern, licence["slots"]):
+        for row in filled(pattern, licence["slots"]):
             yield from _example(Path(PATTERNS), row, _plain(row["text"]), PATTERNS)
+
+
+def filled(
+    row: dict[str, Any], slots: Mapping[str, Sequence[str]], *, times: int = FILLED_EACH
+) -> list[dict[str, Any]]:
+    """Sentences of a pattern: each `{slot}` takes one of its words, drawn by the pattern's own seed.
+
+    A slot with a capital takes its word with one. Raises `ValueError` where a slot is unknown.
+
+    >>> [row["text"] for row in filled({"text": "{Who} waits"}, {"who": ["somebody"]}, times=3)]
+    ['Somebody waits']
+    """
+    draw = random.Random(f"{training.SEED} {row['text']}")  # noqa: S311 - no secret
+    texts: dict[str, None] = {}
+    for _ in range(times):
+        text = row["text"]
+        while "{" in text:
+            before, _, rest = text.partition("{")
+            slot, closed, after = rest.partition("}")
+            if not closed or slot.lower() not in slots:
+                raise ValueError(f"{row['text']!r}: no slot {slot!r}")
+            word = draw.choice(slots[slot.lower()])
+            text = before + (word[0].upper() + word[1:] if slot[0].isupper() else word) + after
+        texts[text] = None
+    return [{**row, "text": text, "pattern": row["text"]} for text in texts]
 
 
 def _shipped_rows(name: str) -> list[dict[str, Any]]:
