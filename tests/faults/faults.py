@@ -251,8 +251,7 @@ def damaged_snapshots(bench: Bench, *, long: bool) -> Row:
             words = damage(pipeline)
             pipeline.start("monitor")
             pipeline.recovered()
-            said = pipeline.worker("monitor").words()
-            pipeline.demand(words in said, f"the monitor does not say {words!r}")
+            pipeline.demand(words in pipeline.logs("monitor"), f"the monitor does not say {words!r}")
             pipeline.rounds = number + 1
         pipeline.finish()
         return pipeline.judge("a snapshot cut short, changed, of another version")

@@ -264,8 +264,15 @@ class Pipeline:
         began_s = time.monotonic()
         self._until_through("score", ("posts",), within_s)
         self._until_through("monitor", ("journal",), within_s)
+        self.until(self._has_owner, "no monitor has the shard", within_s=within_s)
         self.recovery_s.append(time.monotonic() - began_s)
         return self.recovery_s[-1]
+
+    def _has_owner(self) -> bool:
+        """Whether a monitor that lives has its state; where nothing waited, nothing else would say so."""
+        with self._lock:
+            monitors = [worker for key, (worker, *_) in self._supervised.items() if key.startswith("monitor")]
+        return any(not worker.has_ended() and "is loaded" in worker.words() for worker in monitors)
 
     def finish(self, *, within_s: float = 240.0) -> None:
         """Wait until the whole story is folded, and nothing moves any more."""
