@@ -14,7 +14,7 @@ from kafka import TopicPartition
 from msgspec import Struct
 
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
-from detectors.entries import ConfigurationEntry, Entry, Origin, Skip
+from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, Skip
 from detectors.event_time import EventTime
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
@@ -26,7 +26,9 @@ from streams.control_records import append_to_journal
 from streams.journal_file import SKIP_TAG
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics
+from streams.models import load_scorer
 from streams.published import Published
+from streams.seeds import seeds
 from streams.settings import Settings
 from streams.shard_sender import FencedError, ShardSender
 from streams.shard_sender import Output as Record
@@ -257,7 +259,11 @@ class ShardOwner:
                 chunks.start,
                 chunks.begins_at - 1,
             )
-            self._state.core.next_offset = chunks.begins_at
+            begun: list[Entry] = []
+            if not self._state.core.folded:
+                begun = seeds(self._settings, load_scorer(self._settings), chunks.first_post_at_s())
+            self._state.core.next_offset = chunks.begins_at - len(begun)
+            list(fold(self._state, enumerate(begun, start=self._state.next_offset)))
             chunks.start = chunks.begins_at
             self._metrics.cold_start.set(1)
         self._skips |= chunks.skips()
@@ -328,6 +334,14 @@ class _JournalChunks:
         if not chunk:
             raise StopIteration
         return chunk
+
+    def first_post_at_s(self) -> float | None:
+        """Event time of the first post that is left; None where there is none."""
+        for row in read_partition(self._reader, self._journal, self.end, start=self.begins_at):
+            entry = _entry(row.offset, row.value)
+            if isinstance(entry, ScoredPost):
+                return entry.created_at_s
+        return None
 
     def skips(self) -> dict[int, Skip]:
         """Look ahead for what is to be left out."""

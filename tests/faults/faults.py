@@ -295,12 +295,18 @@ def eaten_journal(bench: Bench, *, long: bool) -> Row:
         pipeline.publish(0.0)
         pipeline.finish()
         pipeline.release("monitor").kill()
+        claim = {"@type": "ClaimReview", "@id": "c1", "claimReviewed": "the water is poisoned"}
+        claim |= {"reviewRating": {"alternateName": "False"}}
+        pipeline.append("claims", msgspec.json.encode(claim), key=b"c1")
         eaten = 100
         pipeline.eat("journal", eaten)
         pipeline.start("monitor")
         pipeline.recovered()
         said = f"the entries from 0 to {eaten - 1} are gone"
-        pipeline.until(lambda: said in pipeline.logs("monitor"), f"the monitor does not say {said!r}")
+        pipeline.demand(said in pipeline.logs("monitor"), f"the monitor does not say {said!r}")
+        pipeline.demand(
+            "begins with 1 claim, 1 configuration, 1 tick" in pipeline.logs("monitor"), "what people said is lost"
+        )
         metrics, ready = pipeline.page("monitor", "metrics"), pipeline.page("monitor", "readyz")
         pipeline.demand("emberwatch_cold_start 1.0" in metrics, "the metric does not say it")
         pipeline.demand(f"{eaten} entries" in ready, f"readiness does not say it: {ready}")
