@@ -6,8 +6,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
-from detectors.records import SEVERITIES, STANCES, Alert, Narrative, NarrativeChange
-from detectors.words import why_now
+from detectors.assessment import without_names
+from detectors.named_persons import PLACEHOLDER, Withheld
+from detectors.records import SEVERITIES, STANCES, ActingAlike, Alert, MatchedClaim, Narrative, NarrativeChange
+from detectors.words import alike_words, why_now
 from streams.console import words
 from streams.console.board import Board, Pulse, Sent
 from streams.console.timeline import Timeline, draw
@@ -55,7 +57,12 @@ class NarrativePage(Struct, frozen=True, kw_only=True):
     """Other alerts on the same narrative."""
     why_now: str
     named: bool
-    """A person is named: label and texts wait for a click."""
+    """A person is named: a label that still shows it waits for a click."""
+    texts: tuple[str, ...]
+    """Of the exemplars, in their order, with the names of accused persons taken out."""
+    claims: tuple[MatchedClaim, ...]
+    """Without those names, too."""
+    alike: ActingAlike | None
     timeline: Timeline | None
     stance: tuple[Column, ...]
     revisions: tuple[Alert, ...]
@@ -76,6 +83,8 @@ def environment() -> Environment:
     shown = ("plain", "defanged", "safe_link", "duration", "moment", "figure", "percent", "plural", "verdict")
     env.filters |= {name: getattr(words, name) for name in shown}
     env.globals |= {name: getattr(words, name) for name in dir(words) if name.isupper()}
+    env.filters["alike"] = alike_words
+    env.globals |= {"PLACEHOLDER": PLACEHOLDER}
     env.globals |= {"SEVERITIES": SEVERITIES[::-1], "SENT_SLOW_AFTER_S": SENT_SLOW_AFTER_S}
     return env
 
@@ -108,13 +117,19 @@ def narrative_page(board: Board, narrative_id: str, alert_id: str | None) -> Nar
     alert = next((a for a in alerts if a.alert_id == alert_id), alerts[0] if alerts else None)
     revisions = board.revisions(alert.alert_id) or [alert] if alert else []
     stance = narrative.stance if narrative else alert.stance if alert else None
+    withheld = Withheld(narrative.withheld_names if narrative else ())
+    shown = narrative or alert
+    assert shown is not None
     return NarrativePage(
         narrative_id=narrative_id,
         narrative=narrative,
         alert=alert,
         others=tuple(a for a in alerts if a is not alert),
         why_now=_why_now(narrative, alert),
-        named=any(a.handling.contains_named_person for a in alerts),
+        named=any(a.handling.contains_named_person for a in alerts) or bool(withheld.names),
+        texts=tuple(withheld.from_text(one.text) for one in narrative.exemplars) if narrative else (),
+        claims=tuple(without_names(claim, withheld) for claim in shown.matched_claims),
+        alike=shown.acting_alike,
         timeline=draw(narrative, revisions) if narrative else None,
         stance=_columns({name: getattr(stance, name) for name in STANCES}),
         revisions=tuple(revisions),

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from detectors.records import (
+    ActingAlike,
     Alert,
     Counts,
     DataHealth,
@@ -24,6 +25,7 @@ from detectors.records import (
     Stance,
     TimelineBucket,
 )
+from detectors.words import alike_words
 from streams.console.board import Board
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,6 +54,18 @@ class Story:
         verdict="false",
         similarity=0.81,
         probability=0.93,
+    )
+
+    alike = ActingAlike(
+        accounts=14,
+        looked_at=60,
+        share=0.2333,
+        low=0.144,
+        high=0.354,
+        times=4,
+        by_chance=0.3,
+        window_s=30.0,
+        effective_accounts=256.0,
     )
 
     def alert(self, alert_id="a-water", **changes):
@@ -196,6 +210,43 @@ class Story:
                 handling=Handling(contains_named_person=True, retain_until=NOW),
             ),
             self.alert(
+                "a-suspect",
+                severity="notice",
+                kinds=("named_person", "viral"),
+                verdict="unverified",
+                matched_claims=(),
+                label="attacker dance hall brunnby [name withheld]",
+                acting_alike=self.alike,
+                coordination=self.alike.share,
+                crisis_id="crisis-brunnby",
+                handling=Handling(contains_named_person=True, retain_until=NOW),
+                reasons=(
+                    Reason(
+                        signal="private_person_named",
+                        measured=31.0,
+                        words="31 accounts (22 % of the posts) name a private person as the one who did it; the name is"
+                        " withheld",
+                    ),
+                    Reason(signal="acting_alike", measured=0.23, words=alike_words(self.alike)),
+                    Reason(
+                        signal="crisis",
+                        measured=0.5,
+                        expected=1.0,
+                        words="under crisis crisis-brunnby, declared by ana: thresholds at 50 % of the usual ones; with"
+                        " those it would be watch",
+                    ),
+                ),
+            ),
+            self.alert(
+                "a-minor",
+                severity="notice",
+                kinds=("named_person", "viral"),
+                verdict="unverified",
+                matched_claims=(),
+                label="pupil accused of the fire [name withheld]",
+                handling=Handling(contains_named_person=True, possibly_minor=True, retain_until=NOW),
+            ),
+            self.alert(
                 "a-joke",
                 severity="watch",
                 kinds=("viral",),
@@ -227,6 +278,28 @@ class Story:
             self.narrative(event_id="e-water"),
             self.narrative(
                 "n-joke", label="goose traffic warden", verdict="unverified", matched_claims=(), alert_id="a-joke"
+            ),
+            self.narrative(
+                "n-suspect",
+                label="attacker dance hall brunnby [name withheld]",
+                verdict="unverified",
+                matched_claims=(msgspec.structs.replace(self.claim, claim="Egon Falk attacked the dance hall"),),
+                alert_id="a-suspect",
+                withheld_names=("Egon Falk",),
+                acting_alike=self.alike,
+                exemplars=(
+                    self.exemplar("p7", "earliest", "The attacker is Egon Falk, share this before they delete it"),
+                    self.exemplar("p8", "dissenting", "Stop it. Falk has nothing to do with it, police say."),
+                ),
+            ),
+            self.narrative(
+                "n-minor",
+                label="pupil accused of the fire [name withheld]",
+                verdict="unverified",
+                matched_claims=(),
+                alert_id="a-minor",
+                possibly_minor=True,
+                exemplars=(self.exemplar("p9", "earliest", "[name withheld], 15, lit the fire at the school"),),
             ),
             self.narrative("n-named", label="Jane Roe attacker", verdict="unverified", alert_id="a-named"),
         ]

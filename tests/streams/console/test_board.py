@@ -18,7 +18,7 @@ def board(story, clock):
 
 def test_open_alerts_are_grouped_by_event_and_the_most_severe_event_comes_first(board):
     groups = [[alert.alert_id for alert in group.alerts] for group in board.open_events()]
-    assert groups == [["a-march"], ["a-water", "a-shops"], ["a-named"], ["a-joke"]]
+    assert groups == [["a-march"], ["a-water", "a-shops"], ["a-minor"], ["a-named"], ["a-suspect"], ["a-joke"]]
 
 
 def test_closed_alerts_leave_the_board_for_the_list_of_closed_ones(board, story):

@@ -232,6 +232,16 @@ def test_the_name_of_a_person_is_not_to_be_seen_before_it_is_asked_for(told, bro
         until(lambda: "Jane Roe" in browser.find_element("tag name", "body").text, "the name is shown")
 
 
+def test_a_withheld_name_is_shown_only_on_demand_and_the_demand_is_on_the_audit_log(told, browser):
+    browser.get(f"{told.url}/narratives/n-suspect")
+    find(browser, "#names-button")
+    assert "Falk" not in text_of(browser, "main")
+    find(browser, "#names-button").click()
+    until(lambda: "Egon Falk" in text_of(browser, "#names"), "the name is shown")
+    entries = [one for one in audit.read(told.settings) if one.what == "reveal"]
+    assert [(one.about, one.detail) for one in entries] == [("n-suspect", "names")]
+
+
 def test_acknowledging_sends_feedback_onto_the_topic_and_shows_its_way_there_and_back(told, story, browser):
     browser.get(f"{told.url}/alerts/a-water")
     find(browser, "#by").send_keys("Ann")

@@ -162,6 +162,42 @@ def test_the_name_of_a_person_is_concealed_wherever_it_would_show(story):
         assert "Jane Roe" not in concealed
 
 
+def test_the_name_of_an_accused_person_is_taken_out_of_texts_and_claims_and_waits_for_a_click(story):
+    async def scenario(console):
+        return [(await console.get(path))[1] for path in ("/", "/narratives/n-suspect")]
+
+    board, page = visit(scenario, story)
+    assert "Falk" not in board
+    concealed = re.sub(r"<span id=\"names\" hidden>.*?</span>", "", page, flags=re.DOTALL)
+    assert "Egon Falk" in page
+    assert "Falk" not in concealed
+    assert "The attacker is [name withheld], share this" in page
+    assert "[name withheld] attacked the dance hall" in page
+
+
+def test_the_name_of_a_possible_minor_is_never_offered(story):
+    async def scenario(console):
+        return (await console.get("/narratives/n-minor"))[1]
+
+    page = visit(scenario, story)
+    assert "may be a minor, so the name is not shown here at all" in page
+    assert 'id="names"' not in page
+
+
+def test_acting_alike_is_shown_as_a_share_against_chance_and_never_as_an_accusation(story):
+    async def scenario(console):
+        return [(await console.get(path))[1] for path in ("/", "/narratives/n-suspect", "/narratives/n-joke")]
+
+    board, page, joke = visit(scenario, story)
+    assert "23 % of accounts act alike" in board
+    assert "14 of 60 accounts (14 to 35 % of all) act alike" in page
+    assert "by chance 0.3 would" in page
+    assert "Accounts as they count for reach: 256 of 287" in page
+    assert "under crisis" in board.lower()
+    assert "Acting alike" not in joke
+    assert not re.search(r"\bbots?\b", page, re.IGNORECASE)
+
+
 def test_every_answer_carries_the_headers_that_keep_foreign_code_out(story):
     async def scenario(console):
         return [(await console.get(path))[0].headers for path in ("/", "/none", "/static/console.js", "/healthz")]
