@@ -58,11 +58,6 @@ LEFT_OUT = {
     "look_unasked": "look_unasked",
     "date_distrusted": "date_distrusted",
     "feedback_on_unknown": "feedback_on_unknown",
-    "named_person_cap": "named_person",
-    "look_unasked": "look",
-    "reshare_of_deleted": "deleted",
-    "name_history_evicted": "named_person",
-    "coordination_cap": "coordination",
 }
 """What the fold calls each reason for leaving something out, and the label under which it is counted."""
 
