@@ -35,6 +35,7 @@ from detectors.records import (
     Counts,
     Crisis,
     Feedback,
+    Forecast,
     Growth,
     IncitementShare,
     Kind,
@@ -49,6 +50,7 @@ from detectors.virality import MILLI, Tally
 FACTS: dict[str, str] = {
     "viral": "the narrative grows beyond what is normal for it, or has an open alert that has not peaked",
     "spreading": "viral, or as far beyond what is normal without a large cascade yet: enough where harm is evident",
+    "forecast_large": "the forecast of its final size reaches the size that the policy calls large",
     "claim_matched": "the narrative repeats a fact-checked claim, whatever its rating",
     "claim_rated_false": "the narrative repeats a claim that fact-checkers rated false",
     "claim_rated_true": "the narrative repeats a claim that fact-checkers rated true",
@@ -92,6 +94,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     viral: bool = False
     spreading: bool = False
+    forecast_large: bool = False
     claim_matched: bool = False
     claim_rated_false: bool = False
     claim_rated_true: bool = False
@@ -107,6 +110,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     acting_alike: bool = False
     counts: Counts
     growth: Growth
+    forecast: Forecast | None = None
     claims: tuple[MatchedClaim, ...] = ()
     """Matched ones only, the surest first."""
     doubting_posts: int = 0
@@ -295,6 +299,7 @@ def establish(
     case: Case | None = None,
     named: NamedPersons = NOBODY,
     alike: ActingAlike | None = None,
+    forecast: Forecast | None = None,
 ) -> Facts:
     """Find the facts of a narrative, from its tally and from the claims that it may repeat.
 
@@ -326,6 +331,8 @@ def establish(
     return Facts(
         viral=viral,
         spreading=viral or (is_crowd and _spreads(growth, counts, configuration.virality)),
+        forecast_large=forecast is not None and forecast.posts >= configuration.virality.large_forecast_posts,
+        forecast=forecast,
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
         claim_rated_true=any(claim.verdict == "true" for claim in matched),

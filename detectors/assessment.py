@@ -50,7 +50,7 @@ from detectors.records import (
     Spread,
 )
 from detectors.state import MonitorState
-from detectors.virality import Tally, assess, could_burst, counts, timeline
+from detectors.virality import Tally, assess, could_burst, counts, timeline, with_course
 from detectors.words import evidence_changes, reasons, verdict, void_ended, why_now
 
 LEAST_PUBLISHED = 5
@@ -183,7 +183,7 @@ class Assessor:
         self, narrative: NarrativeState, case: Case | None, now_s: float
     ) -> Iterator[Alert | Narrative | NarrativeChange]:
         narrative.assessed_at_posts = narrative.tally.posts
-        facts = self._facts(narrative, case, now_s)
+        facts = self._facts(narrative, case, now_s, self._rules_read_forecasts())
         judgement = judge(self._configuration.rules, facts)
         if case is None:
             if judgement is None:
@@ -243,12 +243,19 @@ class Assessor:
         yield self._alert(narrative, case, transition, judgement, changes)
         yield from self._narrative_records(narrative, case)
 
-    def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Facts:
+    def _rules_read_forecasts(self) -> bool:
+        """Whether a rule names the forecast: else it is made only for what is published."""
+        return any(
+            condition.endswith("forecast_large") for rule in self._configuration.rules for condition in rule.when
+        )
+
+    def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float, published: bool = True) -> Facts:
+        """Facts as they are now; `published` adds the forecast and the course, which cost more and go on records."""
         crisis = self._crisis(narrative)
         if crisis is None:
-            return self._facts_by(self._configuration, narrative, case, now_s)
-        facts = self._facts_by(under(self._configuration, crisis), narrative, case, now_s)
-        usual = judge(self._configuration.rules, self._facts_by(self._configuration, narrative, None, now_s))
+            return self._facts_by(self._configuration, narrative, case, now_s, published)
+        facts = self._facts_by(under(self._configuration, crisis), narrative, case, now_s, published)
+        usual = judge(self._configuration.rules, self._facts_by(self._configuration, narrative, None, now_s, published))
         return msgspec.structs.replace(facts, crisis=crisis, usual=None if usual is None else usual.severity)
 
     def _crisis(self, narrative: NarrativeState) -> Crisis | None:
@@ -259,9 +266,16 @@ class Assessor:
         return next((crisis for crisis in holding if concerns(crisis, narrative.tally)), None)
 
     def _facts_by(
-        self, configuration: Configuration, narrative: NarrativeState, case: Case | None, now_s: float
+        self,
+        configuration: Configuration,
+        narrative: NarrativeState,
+        case: Case | None,
+        now_s: float,
+        published: bool,
     ) -> Facts:
         growth = assess(narrative.tally, now_s, self._core.population, configuration.virality)
+        if published:
+            growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)
         return establish(
             narrative.tally,
@@ -275,6 +289,7 @@ class Assessor:
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
+            forecast=self._state.forecaster.forecast(narrative.tally, now_s) if published else None,
         )
 
     def _named(self, narrative: NarrativeState, configuration: Configuration) -> NamedPersons:
@@ -389,7 +404,7 @@ class Assessor:
             reasons=_reasons_without(reasons(facts, judgement, case, changes=changes), withheld),
             counts=facts.counts,
             growth=facts.growth,
-            forecast=None,
+            forecast=facts.forecast,
             stance=narrative.tally.stance_shares(),
             stance_trend=facts.stance_trend,
             matched_claims=facts.claims,
@@ -461,6 +476,7 @@ class Assessor:
             alert_id=case.alert_id if case and case.revision else None,
             why_now=why_now(facts.counts, facts.growth),
             incitement=facts.inciting,
+            forecast=facts.forecast if state == "live" else None,
             withheld_names=tuple(name for name in withheld.found_in(texts) if name not in withheld.minors),
             possibly_minor=bool(facts.named.minors) or any(minors.is_in(text) for text in texts),
             acting_alike=facts.alike,

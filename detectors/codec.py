@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from detectors.coordination import Coordination
 from detectors.entries import ClaimEntry, Entry
+from detectors.forecast import Forecaster
+from detectors.forecast_weights import ForecastWeights
 from detectors.micro_clusters import MicroClusters
 from detectors.narratives import MicroCluster, NarrativeState
 from detectors.post_index import IndexedPost, PostIndex
@@ -131,6 +133,7 @@ def encode_state(state: MonitorState) -> Snapshot:
         "posts": _cut(posts.posts.items(), lambda item: item[0]),
         "coordination": [[state.coordination]],
         "claims": _cut(state.claims.entries(), lambda item: item.claim_id),
+        "forecast": [[state.forecaster.weights]],
     }
     chunks: dict[str, bytes] = {}
     sections: dict[str, list[list[str]]] = {}
@@ -170,6 +173,7 @@ def decode_state(manifest: bytes, chunks: Mapping[str, bytes]) -> MonitorState:
     state.coordination = sections.only("coordination", Coordination)
     for entry in sections.items("claims", ClaimEntry):
         state.claims.put(entry)
+    state.forecaster = Forecaster(sections.only("forecast", ForecastWeights | None))
     return state
 
 
@@ -195,13 +199,12 @@ class _Sections:
         self._manifest = manifest
         self._chunks = chunks
 
-    def only(self, section: str, item_type: type[T]) -> T:
+    def only(self, section: str, item_type: Any) -> Any:
         """Return the one item of a section."""
         items = list(self.items(section, item_type))
         if len(items) != 1:
             raise CorruptSnapshotError(f"section {section}: {len(items)} items where one belongs")
-        item: T = items[0]
-        return item
+        return items[0]
 
     def items(self, section: str, item_type: Any) -> Iterator[Any]:
         """Yield the items of a section, in order."""

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from detectors.forecast_weights import ForecastWeights
 from detectors.policy import Configuration
 from detectors.records import Claim, Crisis, Deletion, Feedback, PostKind, Stance
 
@@ -125,11 +126,13 @@ class DeletionEntry(Struct, frozen=True, kw_only=True, tag="deletion", tag_field
     deletion: Deletion
 
 
-class ConfigurationEntry(Struct, frozen=True, kw_only=True, tag="configuration", tag_field="entry"):
+class ConfigurationEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="configuration", tag_field="entry"):
     """Policy, parameters, weights and embedding space in force from here on."""
 
     origin: Origin
     configuration: Configuration
+    forecast: ForecastWeights | None = None
+    """Trees that forecast sizes; None leaves it to a factor by age."""
 
 
 class Tick(Struct, frozen=True, kw_only=True, tag="tick", tag_field="entry"):

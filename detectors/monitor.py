@@ -28,6 +28,7 @@ from detectors.entries import (
     Tick,
     Vector,
 )
+from detectors.forecast import Forecaster
 from detectors.merging import MERGED
 from detectors.micro_clusters import Search
 from detectors.narratives import NarrativeState
@@ -161,6 +162,7 @@ class _Batch:
                 self._core.claims_version += 1
             case ConfigurationEntry():
                 self._core.configuration = entry.configuration
+                self._state.forecaster = Forecaster(entry.forecast)
                 self._search = None
             case Skip():
                 # In the place of what is left out it counts; where it was announced it says nothing more.

@@ -72,6 +72,9 @@ class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Half-life of the narrative's own exponentially weighted baseline."""
     own_history_s: Positive = 3 * 3600.0
     """A narrative younger than this is compared with narratives of its age instead."""
+    large_forecast_posts: Count = 1000
+    """Forecast of the final size from which the fact `forecast_large` holds. How large is large depends on the stream:
+    `emberwatch bench virality` finds by back-testing the size that gives a wanted rate of false alarms on cascades."""
 
 
 class FalsehoodParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

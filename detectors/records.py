@@ -212,14 +212,25 @@ class Growth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     burst_z: float
     doubling_time_s: float | None = None
     reproduction_number: float | None = None
+    """Posts that each post brings, as far as the last minutes tell; from 1 on it grows by itself."""
+    reproduction_low: float | None = None
+    reproduction_high: float | None = None
+    """80 % interval of it."""
+    rising_for_s: float | None = None
+    """How long it has been rising (CUSUM over minutes); None where it is not."""
+    times: float | None = None
+    """Posts of the window over those of the window two windows before, where that is a rise."""
+    accelerating: bool = False
 
 
-class Forecast(Struct, frozen=True, kw_only=True):
-    """Final size, with an 80 % interval."""
+class Forecast(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Posts that the narrative will have in a week, with an 80 % interval."""
 
     posts: float
     low: float
     high: float
+    basis: Literal["trained", "factor_by_age"] = "trained"
+    """`factor_by_age` where no trained weights know narratives of this age."""
 
 
 class MatchedClaim(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -419,6 +430,7 @@ class Narrative(Struct, frozen=True, kw_only=True):
     last_seen: datetime
     alert_id: str | None
     why_now: str
+    forecast: Forecast | None = None
     stance_trend: StanceTrend | None = None
     withheld_names: tuple[str, ...] = ()
     """Names of accused private persons in its texts, for readers to take out before they show a text. Empty where one

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
+from detectors.forecast_weights import ForecastWeights
 from detectors.merging import Merging
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, TimeParameters
@@ -100,9 +101,11 @@ class Replay:
         return ended.narrative_id, ended.event_id
 
 
-def opening_entries(configuration: Configuration, claims: Iterable[Claim], scorer: Scorer) -> Iterator[Entry]:
+def opening_entries(
+    configuration: Configuration, claims: Iterable[Claim], scorer: Scorer, forecast: ForecastWeights | None = None
+) -> Iterator[Entry]:
     """Yield what a journal opens with: the configuration, then the claims known at the start."""
-    yield ConfigurationEntry(origin=Origin("configuration", 0, 0), configuration=configuration)
+    yield ConfigurationEntry(origin=Origin("configuration", 0, 0), configuration=configuration, forecast=forecast)
     offset = 0
     remaining = iter(claims)
     while batch := list(islice(remaining, SCORED_TOGETHER)):

@@ -6,6 +6,7 @@ from detectors.alerts import Budget, Case
 from detectors.coordination import Coordination
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
+from detectors.forecast import Forecaster
 from detectors.merging import Merging
 from detectors.named_persons import NameHistory
 from detectors.narratives import Narratives
@@ -53,6 +54,7 @@ class MonitorState:
         self.posts = PostIndex()
         self.claims = ClaimIndex()
         self.coordination = Coordination()
+        self.forecaster = Forecaster()
 
     @property
     def next_offset(self) -> int:

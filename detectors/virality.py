@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from detectors.entries import Naming, ScoredPost
+from detectors.growth import course
 from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, StanceTrend, TimelineBucket
 from detectors.sources import is_credible, is_satirical
@@ -27,8 +29,11 @@ MINUTE_S = 60
 MINUTES_KEPT = 120
 """Minutes that a tally remembers one by one (the longest window)."""
 
-MINUTE_ROW = 10
+MINUTE_ROW = 11
 """Whole numbers that a minute of a tally holds."""
+
+FOLLOWERS_PLACE = 10
+"""Where a row of a minute holds the followers of its posts' accounts."""
 
 TEN_S = 600
 TENS_KEPT = 288
@@ -118,6 +123,8 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     lang: str | None = None
     community: str | None = None
     place: str | None = None
+    followers: int | None = None
+    """Of the account; None where the platform does not say."""
 
 
 def author_key(author_id: str) -> int:
@@ -175,6 +182,7 @@ def mark_of(
         lang=post.lang,
         community=post.community,
         place=post.place,
+        followers=post.followers,
     )
 
 
@@ -194,7 +202,7 @@ class Tally(Struct, array_like=True):
     newest_minute: int | None = None
     minutes: dict[int, list[int]] = {}
     """Minute -> posts, posts with a stance, thousandths of correction, posts of the largest cascade, posts that ask,
-    thousandths of support, denial, question and report, and posts that incite."""
+    thousandths of support, denial, question and report, posts that incite, and followers."""
     tens: dict[int, int] = {}
     hours: dict[int, int] = {}
     authors: list[int] = []
@@ -226,6 +234,11 @@ class Tally(Struct, array_like=True):
     languages: dict[str, int] = {}
     communities: dict[str, int] = {}
     places: dict[str, int] = {}
+    followers: int = 0
+    """Of the accounts of all posts, as far as known."""
+    followers_known: int = 0
+    """Posts that said how many their account has."""
+    most_followers: int = 0
 
     def add(self, mark: Mark) -> int:
         """Count a post; return how many posts its ten minutes hold now (0 for a late post)."""
@@ -246,6 +259,8 @@ class Tally(Struct, array_like=True):
             _add_key(self.communities, mark.community)
         if mark.place is not None:
             _add_key(self.places, mark.place)
+        if mark.followers is not None:
+            self.most_followers = max(self.most_followers, mark.followers)
         return 0 if mark.late else self._add_to_rates(mark)
 
     def remove(self, mark: Mark) -> None:
@@ -272,6 +287,7 @@ class Tally(Struct, array_like=True):
                 row[4] = max(0, row[4] - _asks(mark))
                 for place in range(4):
                     row[5 + place] = max(0, row[5 + place] - mark.stance[place])
+            row[FOLLOWERS_PLACE] = max(0, row[FOLLOWERS_PLACE] - (mark.followers or 0))
         for bucket, per in ((self.tens, 10), (self.hours, 60)):
             if minute // per in bucket:
                 bucket[minute // per] = max(0, bucket[minute // per] - 1)
@@ -293,6 +309,7 @@ class Tally(Struct, array_like=True):
         merged = _copy(self)
         merged.first_at_s = min(self.first_at_s, other.first_at_s)
         merged.last_at_s = max(self.last_at_s, other.last_at_s)
+        merged.most_followers = max(self.most_followers, other.most_followers)
         for name in _SUMS:
             setattr(merged, name, getattr(self, name) + getattr(other, name))
         merged.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
@@ -428,6 +445,8 @@ class Tally(Struct, array_like=True):
         self.unjudged += sign * mark.unjudged
         if mark.classes or mark.inciting:
             self._add_incitement(mark, sign)
+        self.followers += sign * (mark.followers or 0)
+        self.followers_known += sign * (mark.followers is not None)
         if mark.own_words:
             self.own_words += sign
         stance = mark.stance
@@ -460,6 +479,7 @@ class Tally(Struct, array_like=True):
             for place in range(4):
                 row[5 + place] += mark.stance[place]
         row[3] = max(row[3], mark.cascade_posts)
+        row[FOLLOWERS_PLACE] += mark.followers or 0
         keys = self.minute_authors.get(minute)
         if keys is not None:
             _keep_smallest(keys, mark.author_key, MINUTE_AUTHORS_KEPT)
@@ -498,6 +518,8 @@ _SUMS = (
     "inciting",
     "calls",
     "unjudged",
+    "followers",
+    "followers_known",
 )
 
 
@@ -590,6 +612,34 @@ def assess(tally: Tally, now_s: float, population: Population, parameters: Viral
         basis=basis,
         burst_z=round(burst_z, 3),
         doubling_time_s=_doubling_time_s(tally, now_s) if posts else None,
+    )
+
+
+def with_course(
+    growth: Growth, tally: Tally, now_s: float, population: Population, parameters: ViralityParameters
+) -> Growth:
+    """Add what the minutes tell: reproduction number, since when it rises, how many times, whether it accelerates.
+
+    Costs some hundred microseconds, so it is done for what is published and decides nothing.
+    """
+    window = window_minutes(parameters.window_s)
+    newest = int(now_s // MINUTE_S)
+    oldest = max(int(tally.first_at_s // MINUTE_S), newest - MINUTES_KEPT + 1)
+    rows = (tally.minutes.get(minute) for minute in range(oldest, newest + 1))
+    minutes = [row[0] if row is not None else 0 for row in rows]
+    if growth.state == "insufficient_data" or not minutes:
+        return growth
+    dispersion = max(parameters.dispersion, population.dispersion(max(0.0, now_s - tally.first_at_s)))
+    told = course([0] * (MINUTES_KEPT - len(minutes)) + minutes, window, growth.expected, dispersion)
+    low, middle, high = told.reproduction or (None, None, None)
+    return msgspec.structs.replace(
+        growth,
+        reproduction_number=middle,
+        reproduction_low=low,
+        reproduction_high=high,
+        rising_for_s=None if told.rising_minutes is None else float(told.rising_minutes * MINUTE_S),
+        times=told.times,
+        accelerating=told.accelerating,
     )
 
 
@@ -823,4 +873,7 @@ def _copy(tally: Tally) -> Tally:
         dict(tally.languages),
         dict(tally.communities),
         dict(tally.places),
+        tally.followers,
+        tally.followers_known,
+        tally.most_followers,
     )

@@ -17,6 +17,7 @@ from detectors.records import (
     ActingAlike,
     Alert,
     Counts,
+    Forecast,
     Growth,
     IncitementShare,
     MatchedClaim,
@@ -97,7 +98,29 @@ def why_now(counts: Counts, growth: Growth) -> str:
         parts.append(f"doubled in the last {duration(growth.doubling_time_s)}")
     if growth.state == "falling":
         parts.append("less than half of what it was one window ago")
+    else:
+        if growth.times is not None:
+            parts.append(f"{_number(growth.times)} times as many as {duration(2 * counts.window_s)} before")
+        if growth.accelerating:
+            parts.append("still accelerating")
     return "; ".join(parts)
+
+
+def forecast_words(posts: int, forecast: Forecast) -> str:
+    """Say how big it may get.
+
+    >>> forecast_words(120, Forecast(posts=500.0, low=300.0, high=900.0))
+    'so far 120 posts; in a week likely between 300 and 900 (80 % sure on streams like those it learnt from)'
+    """
+    sure = (
+        "80 % sure on streams like those it learnt from"
+        if forecast.basis == "trained"
+        else "a rough guess by its age alone"
+    )
+    return (
+        f"so far {_plural(posts, 'post')}; in a week likely between {_number(forecast.low)} and"
+        f" {_number(forecast.high)} ({sure})"
+    )
 
 
 def reasons(
@@ -226,6 +249,19 @@ def _growth_reasons(facts: Facts, share_of_stream: float | None) -> Iterator[Rea
         expected=growth.expected,
         words=why_now(counts, growth),
     )
+    if growth.reproduction_number is not None:
+        low, high = growth.reproduction_low or 0.0, growth.reproduction_high or 0.0
+        yield Reason(
+            signal="reproduction",
+            measured=growth.reproduction_number,
+            expected=1.0,
+            words=f"each post brings {growth.reproduction_number:.1f} more (80 % interval {low:.1f} to {high:.1f};"
+            " from 1 on it grows by itself)",
+        )
+    if facts.forecast is not None:
+        yield Reason(
+            signal="forecast", measured=facts.forecast.posts, words=forecast_words(counts.posts, facts.forecast)
+        )
     if share_of_stream is not None:
         yield Reason(
             signal="share_of_stream",

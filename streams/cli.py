@@ -299,6 +299,14 @@ def train_second_look(data: Path, out: Path, passes: float) -> int | None:
     return _run("streams.train_look_command", data=data, out=out, passes=passes)
 
 
+@train.command(name="forecast")
+@click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder with archives of cascades in `cascades/`.")
+@click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
+def train_forecast(data: Path, out: Path) -> int | None:
+    """Fit and calibrate the forecast of final size (needs the extra `train`)."""
+    return _run("streams.train_forecast_command", data=data, out=out)
+
+
 @emberwatch.command()
 @click.option("--out", required=True, type=NEW_FOLDER, help="Folder of the table, for EMBERWATCH_FAST_MODEL.")
 def distill(out: Path) -> int | None:

@@ -27,6 +27,7 @@ from detectors.posts import BadRecord, decode_crisis, decode_deletion, decode_fe
 from detectors.scoring import Scorer
 from streams.errors import SettingsError
 from streams.kafka_clients import consumer, partitions_of, producer, read_to_end
+from streams.models import shipped_forecast
 from streams.settings import Settings, variable_of
 from streams.topics import Name, topic_name
 
@@ -56,7 +57,7 @@ def entry_of(topic: Name, record: Record, *, scorer: Scorer, shards: int, time: 
         raise BadRecord("value", NO_VALUE)
     if topic == "configuration":
         configuration = decode_configuration(record.value, space=scorer.space, shards=shards)
-        return ConfigurationEntry(origin=record.origin, configuration=configuration)
+        return ConfigurationEntry(origin=record.origin, configuration=configuration, forecast=shipped_forecast())
     return _ENTRY_OF[topic](record.origin, record.value, record.received_at_s, time)
 
 
@@ -104,7 +105,7 @@ def open_journal(settings: Settings, space: str, *, within_s: float = 60.0, turn
     configuration, origin = found
     empty = [shard for shard, end in _journal_ends(settings).items() if end == 0]
     if empty:
-        entry = ConfigurationEntry(origin=origin, configuration=configuration)
+        entry = ConfigurationEntry(origin=origin, configuration=configuration, forecast=shipped_forecast())
         append_to_journal(settings, {shard: [entry] for shard in empty})
         _log.info("the journal begins with the configuration")
     return configuration

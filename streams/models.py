@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from detectors import scoring
 from detectors.embedding import MICRO_BATCH, Encoder, HashEncoder
+from detectors.forecast_weights import ForecastWeights
 from detectors.incitement import IncitementWeights
 from detectors.looks import Checker, FullLook
 from detectors.policy import Configuration
@@ -242,6 +243,13 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
         source_partitions=settings.posts_partitions,
         shards=settings.shards,
     )
+
+
+@cache
+def shipped_forecast() -> ForecastWeights | None:
+    """Trees of the forecast of final size that come with the project; None where a package was built without."""
+    file = importlib.resources.files("detectors").joinpath("weights", "forecast.json")
+    return msgspec.json.decode(file.read_bytes(), type=ForecastWeights) if file.is_file() else None
 
 
 def _folder_of(name_or_path: str) -> Path | None:

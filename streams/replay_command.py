@@ -37,7 +37,7 @@ from streams.claim_files import read_known
 from streams.errors import EmberwatchError
 from streams.journal_file import is_journal, read_journal
 from streams.json_lines import read_lines, write_lines
-from streams.models import configuration_of, load_scorer
+from streams.models import configuration_of, load_scorer, shipped_forecast
 from streams.score_command import StageTimes
 from streams.settings import Settings, load_configuration
 
@@ -135,7 +135,7 @@ def _replay_posts(
     with _progress(console) as progress:
         known = list(_claims(done, claims))
         bar = progress.add_task("claims", total=len(known)) if known else None
-        opening = opening_entries(configuration, known, scorer)
+        opening = opening_entries(configuration, known, scorer, shipped_forecast())
         while batch := list(islice(opening, SCORED_TOGETHER)):
             done.fold(0, batch)
             if bar is not None:
