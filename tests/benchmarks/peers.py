@@ -68,8 +68,12 @@ def peer_rows(settings: Settings, data: Path) -> list[dict]:
         gold = {str(row.get("post_id", row.get("id"))): row["gold"] for row in rows}
         for name, run in there.items():
             print(f"{corpus}: {name} ...", end="", file=sys.stderr, flush=True)
-            found += _peer(corpus, name, run, posts, gold)
-            print(" done", file=sys.stderr)
+            try:
+                found += _peer(corpus, name, run, posts, gold)
+            except (ImportError, ValueError, MemoryError) as error:  # theirs, and no reason to lose the other figures
+                print(f" failed, skipped: {type(error).__name__}: {error}", file=sys.stderr)
+            else:
+                print(f" {found[-1]['value']:,.0f} posts/s", file=sys.stderr)
     return found
 
 

@@ -45,6 +45,15 @@ def test_what_is_not_installed_is_named_and_skipped(data, monkeypatch, capsys):
     assert "no_such_package is not installed, skipped" in capsys.readouterr().err
 
 
+def test_a_peer_that_fails_is_named_and_the_others_go_on(data, monkeypatch, capsys):
+    def fails(_texts, _vectors):
+        raise ValueError("not today")
+
+    monkeypatch.setattr(peers, "PEERS", {"broken": ("numpy", fails), "birch": peers.PEERS["birch"]})
+    assert {row["peer"] for row in peers.peer_rows(load_settings(SETTINGS), data)} == {"birch"}
+    assert "broken ... failed, skipped: ValueError: not today" in capsys.readouterr().err
+
+
 def test_the_radii_are_those_of_the_cosine():
     generator = np.random.default_rng(1)
     one = generator.standard_normal(500)
