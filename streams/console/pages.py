@@ -8,7 +8,16 @@ from msgspec import Struct
 
 from detectors.assessment import without_names
 from detectors.named_persons import PLACEHOLDER, Withheld
-from detectors.records import SEVERITIES, STANCES, ActingAlike, Alert, MatchedClaim, Narrative, NarrativeChange
+from detectors.records import (
+    SEVERITIES,
+    STANCES,
+    ActingAlike,
+    Alert,
+    MatchedClaim,
+    Narrative,
+    NarrativeChange,
+    StanceTrend,
+)
 from detectors.words import alike_words, why_now
 from streams.console import words
 from streams.console.board import Board, Pulse, Sent
@@ -65,6 +74,7 @@ class NarrativePage(Struct, frozen=True, kw_only=True):
     alike: ActingAlike | None
     timeline: Timeline | None
     stance: tuple[Column, ...]
+    trend: StanceTrend | None
     revisions: tuple[Alert, ...]
     changes: tuple[NarrativeChange, ...]
     sent: Sent | None
@@ -132,6 +142,7 @@ def narrative_page(board: Board, narrative_id: str, alert_id: str | None) -> Nar
         alike=shown.acting_alike,
         timeline=draw(narrative, revisions) if narrative else None,
         stance=_columns({name: getattr(stance, name) for name in STANCES}),
+        trend=narrative.stance_trend if narrative else alert.stance_trend if alert else None,
         revisions=tuple(revisions),
         changes=tuple(board.changes(narrative_id)),
         sent=board.sent(alert.alert_id) if alert else None,

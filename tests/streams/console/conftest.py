@@ -23,6 +23,7 @@ from detectors.records import (
     Review,
     Spread,
     Stance,
+    StanceTrend,
     TimelineBucket,
 )
 from detectors.words import alike_words
@@ -52,6 +53,8 @@ class Story:
         publisher="Facts Example",
         rating="False",
         verdict="false",
+        shared=("brunnby", "poisoned"),
+        differing=("only the claim has 2019",),
         similarity=0.81,
         probability=0.93,
     )
@@ -147,6 +150,13 @@ class Story:
             counts=like.counts,
             growth=like.growth,
             stance=like.stance,
+            stance_trend=StanceTrend(
+                window_s=600,
+                posts=30,
+                posts_before=200,
+                recent=Stance(support=0.31, deny=0.52, query=0.1, report=0.07),
+                before=Stance(support=0.63, deny=0.14, query=0.13, report=0.1),
+            ),
             verdict=like.verdict,
             matched_claims=like.matched_claims,
             incitement_share=0.0,

@@ -133,6 +133,10 @@ def test_an_alert_leads_to_its_narrative(story):
     assert response.url.path_qs == "/narratives/n-water?alert=a-water"
     for words in ("Why it was raised", "against 2.1", "The water of Brunnby", "typical at this age", "Keep until"):
         assert words in html
+    for words in ("shared: <bdi>brunnby, poisoned</bdi>", "differs: <bdi>only the claim has 2019</bdi>"):
+        assert words in html
+    assert "In the last 10 minutes, against all before" in html
+    assert "<dt>deny it</dt><dd>52 % (14 %)</dd>" in html.replace("52%", "52 %").replace("14%", "14 %")
 
 
 def test_an_alert_whose_narrative_is_not_there_yet_still_has_a_page(story):
