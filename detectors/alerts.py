@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from detectors import records
 from detectors.incitement import surely_inciting, wilson
+from detectors.looked import NOT_LOOKED_AT, LookSummary
 from detectors.named_persons import NamedPersons
 from detectors.policy import (
     Configuration,
@@ -135,6 +136,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Declared crisis that lowers the thresholds for it."""
     usual: Severity | None = None
     """Under a crisis: severity with the usual thresholds; None where nothing would have been raised."""
+    looks: LookSummary = NOT_LOOKED_AT
     falsehood: FalsehoodParameters = FalsehoodParameters()
     incitement: IncitementParameters = IncitementParameters()
 
@@ -300,11 +302,13 @@ def establish(
     named: NamedPersons = NOBODY,
     alike: ActingAlike | None = None,
     forecast: Forecast | None = None,
+    looks: LookSummary = NOT_LOOKED_AT,
 ) -> Facts:
     """Find the facts of a narrative, from its tally and from the claims that it may repeat.
 
     Claims below the match probability are left out. While an alert is open and has not peaked the narrative stays
-    `viral`, so that a fact-check or a call that comes a little later still finds it so.
+    `viral`, so that a fact-check or a call that comes a little later still finds it so. What second looks say
+    replaces what the first look said; while they are awaited, nothing is said of incitement.
     """
     falsehood, incitement = configuration.falsehood, configuration.incitement
     matched = tuple(
@@ -316,7 +320,7 @@ def establish(
     _, stanced, correcting = tally.window(now_s, configuration.virality.window_s)
     correction_share = correcting / (MILLI * stanced) if stanced else 0.0
     doubting_share = tally.doubting / tally.own_words if tally.own_words else 0.0
-    inciting = _inciting(tally, now_s, configuration.virality.window_s)
+    inciting = _inciting(tally, looks, now_s, configuration.virality.window_s)
     hedging_share = tally.hedging / tally.posts if tally.posts else 0.0
     satirical_share = tally.satirical / tally.posts if tally.posts else 0.0
     credible_sources = configuration.sources.count_credible()
@@ -327,6 +331,7 @@ def establish(
     incites = (
         inciting.posts >= incitement.least_posts
         and surely_inciting(inciting.low, incitement.false_alarms) >= incitement.share
+        and not looks.is_awaited
     )
     return Facts(
         viral=viral,
@@ -336,7 +341,7 @@ def establish(
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
         claim_rated_true=any(claim.verdict == "true" for claim in matched),
-        contested=_is_contested(tally, falsehood),
+        contested=(_is_contested(tally, falsehood) and looks.doubting_of(tally.doubting) >= falsehood.contested_posts),
         unconfirmed=tally.hedging >= falsehood.unconfirmed_posts and hedging_share >= falsehood.unconfirmed_share,
         information_void=(
             credible_sources > 0
@@ -353,6 +358,7 @@ def establish(
         named=named,
         acting_alike=alike is not None and alike.low >= configuration.coordination.notable_share,
         alike=alike,
+        looks=looks,
         counts=counts,
         growth=growth,
         claims=matched,
@@ -409,16 +415,17 @@ def _questions_mount(tally: Tally, now_s: float, least: int) -> bool:
     return whole >= least and 2 * late >= whole
 
 
-def _inciting(tally: Tally, now_s: float, window_s: float) -> IncitementShare:
+def _inciting(tally: Tally, looks: LookSummary, now_s: float, window_s: float) -> IncitementShare:
     judged = tally.posts - tally.unjudged
-    low, high = wilson(tally.inciting, judged) if judged > 0 else (0.0, 0.0)
+    posts = min(judged, looks.inciting_of(tally.inciting, judged))
+    low, high = wilson(posts, judged) if judged > 0 else (0.0, 0.0)
     window_posts = tally.window(now_s, window_s)[0]
     return IncitementShare(
-        posts=tally.inciting,
+        posts=posts,
         judged=judged,
         unjudged=tally.unjudged,
-        share=round(tally.inciting / judged, 4) if judged > 0 else 0.0,
-        low=round(low, 4) if tally.inciting else 0.0,
+        share=round(posts / judged, 4) if judged > 0 else 0.0,
+        low=round(low, 4) if posts else 0.0,
         high=round(high, 4),
         window_share=round(tally.window_inciting(now_s, window_s) / window_posts, 4) if window_posts else 0.0,
         authors=tally.distinct_inciting_authors(),

@@ -25,12 +25,16 @@ from detectors.alerts import (
     say_again,
 )
 from detectors.crises import concerns, in_force, under
+from detectors.entries import Vector
 from detectors.event_time import BEGINNING_S
 from detectors.falsehood import matched_claim, rated_anew
 from detectors.labels import label_of
+from detectors.looked import Looked, LookSummary
+from detectors.looks import look_id_of
 from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons
-from detectors.narratives import Change, NarrativeState
+from detectors.narratives import Change, NarrativeState, Shown
 from detectors.policy import Configuration, ViralityParameters, config_hash
+from detectors.post_index import IndexedPost
 from detectors.posts import clean, normalise
 from detectors.records import (
     SEVERITIES,
@@ -41,6 +45,7 @@ from detectors.records import (
     Feedback,
     Handling,
     Kind,
+    Look,
     MatchedClaim,
     Narrative,
     NarrativeChange,
@@ -50,8 +55,10 @@ from detectors.records import (
     Spread,
 )
 from detectors.state import MonitorState
-from detectors.virality import Tally, assess, could_burst, counts, timeline, with_course
+from detectors.virality import MILLI, Tally, assess, could_burst, counts, timeline, with_course
 from detectors.words import evidence_changes, reasons, verdict, void_ended, why_now
+
+Published = Alert | Narrative | NarrativeChange | Look
 
 LEAST_PUBLISHED = 5
 """Posts from which a narrative is published though it has no alert."""
@@ -73,7 +80,7 @@ class Assessor:
         self._core = state.core
         self._configuration = state.core.configuration
 
-    def posted(self, narrative: NarrativeState) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def posted(self, narrative: NarrativeState) -> Iterator[Published]:
         """Assess a narrative that has one more post, if the floors allow that it is worth it."""
         case = self._core.cases.get(narrative.narrative_id)
         now_s = narrative.tally.last_at_s
@@ -89,7 +96,7 @@ class Assessor:
         crisis = self._crisis(narrative)
         return (self._configuration if crisis is None else under(self._configuration, crisis)).virality
 
-    def declared(self) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def declared(self) -> Iterator[Published]:
         """Look again at every narrative for which a crisis has lowered the thresholds: it need not wait for a post."""
         for narrative in list(self._state.narratives.narratives.values()):
             if narrative.narrative_id in self._core.cases or self._crisis(narrative) is None:
@@ -99,7 +106,7 @@ class Assessor:
                 self._match_claims(narrative)
                 yield from self._assess(narrative, None, now_s)
 
-    def grouped(self, changes: list[Change]) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def grouped(self, changes: list[Change]) -> Iterator[Published]:
         """Let cases follow their narratives through merges and deaths."""
         for change in changes:
             if change.gone is not None and change.gone.sent_posts:
@@ -121,7 +128,7 @@ class Assessor:
                 if transition is not None and change.gone is not None:
                     yield self._alert(change.gone, case, transition, None)
 
-    def time_passed(self, now_s: float) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def time_passed(self, now_s: float) -> Iterator[Published]:
         """Let time alone move cases, match late claims, and publish narratives that have changed."""
         for narrative_id, case in list(self._core.cases.items()):
             narrative = self._state.narratives.narratives.get(narrative_id)
@@ -149,7 +156,7 @@ class Assessor:
             if narrative.sent_posts:
                 yield self._narrative(narrative, case, "live", None)
 
-    def feedback(self, feedback: Feedback) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def feedback(self, feedback: Feedback) -> Iterator[Published]:
         """Apply a person's word; a word on something that is not known (any more) is counted."""
         case = self._case_of(feedback)
         narrative = self._state.narratives.narratives.get(case.narrative_id) if case else None
@@ -179,11 +186,13 @@ class Assessor:
     def _by_alert_id(self, alert_id: str | None) -> Case | None:
         return next((case for case in self._core.cases.values() if case.alert_id == alert_id), None)
 
-    def _assess(
-        self, narrative: NarrativeState, case: Case | None, now_s: float
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def _assess(self, narrative: NarrativeState, case: Case | None, now_s: float) -> Iterator[Published]:
         narrative.assessed_at_posts = narrative.tally.posts
         facts = self._facts(narrative, case, now_s, self._rules_read_forecasts())
+        if facts.spreading and self._configuration.look_model:
+            asked = list(self._ask(narrative))
+            yield from asked
+            facts = self._facts(narrative, case, now_s, self._rules_read_forecasts()) if asked else facts
         judgement = judge(self._configuration.rules, facts)
         if case is None:
             if judgement is None:
@@ -207,9 +216,7 @@ class Assessor:
         if transition is not None:
             yield from self._published(narrative, case, transition, judgement)
 
-    def _evidence_moved(
-        self, narrative: NarrativeState, case: Case, now_s: float
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def _evidence_moved(self, narrative: NarrativeState, case: Case, now_s: float) -> Iterator[Published]:
         """Claims came, changed or went: tell of those that an open alert was sent with, and judge it anew."""
         facts = self._facts(narrative, case, now_s)
         known = [claim_id for claim_id in case.told_claims if self._state.claims.entry(claim_id) is not None]
@@ -235,7 +242,7 @@ class Assessor:
         transition: Transition | None,
         judgement: Judgement | None,
         changes: Sequence[str],
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    ) -> Iterator[Published]:
         if transition is None:  # a muted case takes note silently
             facts = self._facts(narrative, case, narrative.tally.last_at_s)
             case.told_claims = {claim.claim_id: claim.verdict for claim in facts.claims}
@@ -290,7 +297,59 @@ class Assessor:
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
             forecast=self._state.forecaster.forecast(narrative.tally, now_s) if published else None,
+            looks=self._looks_at(narrative),
         )
+
+    def _ask(self, narrative: NarrativeState) -> Iterator[Look]:
+        """Ask for second looks at the posts that show a narrative, as far as its number goes."""
+        looks, parameters = self._core.looks, self._configuration.looks
+        left = parameters.posts_per_narrative - looks.count(narrative.members)
+        for shown in self._state.narratives.exemplars(narrative).values():
+            indexed = self._state.posts.get(shown.post_id)
+            if left <= 0 or indexed is None or indexed.micro_id is None or shown.post_id in looks.by_post:
+                continue
+            left -= 1
+            looks.put(shown.post_id, first_look(indexed, self._core.time.greatest_at_s), parameters.remembered)
+            looks.due[narrative.narrative_id] = self._core.time.greatest_at_s + parameters.wait_s
+            yield self._look(narrative, shown, indexed)
+
+    def _look(self, narrative: NarrativeState, shown: Shown, indexed: IndexedPost) -> Look:
+        return Look(
+            look_id=look_id_of(shown.post_id, self._configuration.look_model),
+            post_id=shown.post_id,
+            narrative_id=narrative.narrative_id,
+            text=shown.text,
+            lang=indexed.mark.lang,
+            is_reply=indexed.mark.kind == "reply",
+            asked_at=_at(self._core.time.greatest_at_s),
+        )
+
+    def answered(self, narrative: NarrativeState) -> Iterator[Published]:
+        """Judge a narrative anew: a second look at one of its posts was answered."""
+        if not self._looks_at(narrative).waiting:
+            self._core.looks.due.pop(narrative.narrative_id, None)
+        self._match_claims(narrative)
+        yield from self._assess(narrative, self._core.cases.get(narrative.narrative_id), narrative.tally.last_at_s)
+
+    def overdue(self) -> Iterator[Published]:
+        """Judge narratives whose second looks were not answered in time by the first look."""
+        due = self._core.looks.due
+        for narrative_id in [one for one, until_s in due.items() if until_s <= self._core.time.greatest_at_s]:
+            del due[narrative_id]
+            narrative = self._state.narratives.narratives.get(narrative_id)
+            if narrative is not None and self._looks_at(narrative).is_missing:
+                self._state.leave_out("look_unanswered")
+                case = self._core.cases.get(narrative_id)
+                yield from self._assess(narrative, case, narrative.tally.last_at_s)
+
+    def _looks_at(self, narrative: NarrativeState) -> LookSummary:
+        return self._core.looks.of(narrative.members, self._core.time.greatest_at_s, self._configuration.looks)
+
+    def _looked_wordings(self, narrative: NarrativeState) -> list[tuple[str, Vector]]:
+        """What a narrative says, with the vectors of second looks: those of claims are of the same model."""
+        shown = self._state.narratives.exemplars(narrative).values()
+        looked = [(one.text, self._core.looks.vector_of(one.post_id)) for one in shown]
+        return [(text, vector) for text, vector in looked if vector is not None]
 
     def _named(self, narrative: NarrativeState, configuration: Configuration) -> NamedPersons:
         names = self._state.narratives.names_of(narrative)
@@ -315,13 +374,13 @@ class Assessor:
         narrative.matched_at_posts = narrative.tally.posts
         narrative.matched_at_claims = self._core.claims_version
         claims = self._state.claims
-        wordings = self._state.narratives.wordings(narrative) if len(claims) else []
+        wordings: list[tuple[str, Vector]] = []
+        if len(claims):
+            wordings = [*self._state.narratives.wordings(narrative), *self._looked_wordings(narrative)]
         found = [(claims.entry(match.claim_id), match) for match in claims.of_narrative(wordings, k=CLAIMS_SHOWN)]
         narrative.matches = tuple(matched_claim(entry, match) for entry, match in found if entry is not None)
 
-    def _merge_into(
-        self, narrative_id: str, case: Case, gone: NarrativeState | None
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def _merge_into(self, narrative_id: str, case: Case, gone: NarrativeState | None) -> Iterator[Published]:
         """Let the case of a narrative that was absorbed go on with the one that absorbed it."""
         into = self._core.cases.get(narrative_id)
         if case.state == "merged":
@@ -332,9 +391,7 @@ class Assessor:
         elif gone is not None:
             yield from self._merge_cases(into, case, gone)
 
-    def _merge_cases(
-        self, one: Case, other: Case, narrative_of_other: NarrativeState
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    def _merge_cases(self, one: Case, other: Case, narrative_of_other: NarrativeState) -> Iterator[Published]:
         narrative_id = one.narrative_id
         narrative = self._state.narratives.narratives[narrative_id]
         winner, loser = elder(one, other)
@@ -363,7 +420,7 @@ class Assessor:
 
     def _published(
         self, narrative: NarrativeState, case: Case, transition: Transition, judgement: Judgement | None
-    ) -> Iterator[Alert | Narrative | NarrativeChange]:
+    ) -> Iterator[Published]:
         yield self._alert(narrative, case, transition, judgement)
         yield from self._narrative_records(narrative, case)
 
@@ -590,6 +647,17 @@ def _void_ends(case: Case, facts: Facts) -> bool:
     """Whether an alert on an information void has its answer: a fact-check, or a credible source."""
     answered = facts.claim_matched or facts.credible_posts > 0
     return case.is_live() and "information_void" in case.kinds and answered
+
+
+def first_look(indexed: IndexedPost, at_s: float) -> Looked:
+    """What the first look said of a post that is looked at again."""
+    stance = indexed.mark.stance or (0, 0, 0, 0, 0)
+    return Looked(
+        micro_id=indexed.micro_id or "",
+        asked_at_s=at_s,
+        first_inciting=indexed.mark.inciting,
+        first_doubting=stance[1] + stance[2] >= MILLI // 2,
+    )
 
 
 def _at(at_s: float) -> datetime:

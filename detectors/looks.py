@@ -6,7 +6,7 @@ for a text gives the same finding wherever it runs, up to the last bits of its m
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -72,6 +72,28 @@ def look_id_of(post_id: str, model: str) -> str:
     True
     """
     return f"l-{hashlib.blake2b(f'{model}/{post_id}'.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
+
+
+class Answerer:
+    """Answers looks without a broker: in a replay of posts, or in a backtest what its journal lacks.
+
+    Parameters
+    ----------
+    known : ids of the looks that the journal answers itself.
+    """
+
+    def __init__(self, checker: Checker, known: Collection[str] = ()) -> None:
+        self._checker = checker
+        self._known = known
+        self.computed = 0
+        """Looks that were taken here."""
+
+    def __call__(self, looks: Sequence[Look]) -> list[LookAnswer]:
+        """Entries that answer, for those that nobody else answers."""
+        missing = [look for look in looks if look.look_id not in self._known]
+        first, self.computed = self.computed, self.computed + len(missing)
+        origins = [Origin("looks", 0, first + place) for place in range(len(missing))]
+        return answers(self._checker, list(zip(missing, origins, strict=True))) if missing else []
 
 
 def answers(checker: Checker, looks: Sequence[tuple[Look, Origin]]) -> list[LookAnswer]:

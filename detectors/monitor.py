@@ -6,12 +6,12 @@ entries and their order: not on the clock, nor on where one batch ends and the n
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
 
-from detectors.assessment import Assessor
+from detectors.assessment import Assessor, first_look
 from detectors.crises import without_expired
 from detectors.entries import (
     ClaimEntry,
@@ -38,6 +38,7 @@ from detectors.records import (
     Alert,
     Assignment,
     Deletion,
+    Look,
     MicroClusterEnd,
     Narrative,
     NarrativeChange,
@@ -47,8 +48,11 @@ from detectors.state import MonitorState
 from detectors.vectors import whole
 from detectors.virality import Mark, author_key, mark_of
 
-Output = Alert | Narrative | NarrativeChange | Assignment | MicroClusterEnd
+Output = Alert | Narrative | NarrativeChange | Look | Assignment | MicroClusterEnd
 """The last two are for evaluation; they are not published."""
+
+Answering = Callable[[Sequence[Look]], list[LookAnswer]]
+"""Answers second looks on the spot: a checker, with what the journal will answer itself left out."""
 
 BATCH = 64
 """Posts whose nearest centroids are looked up in one product; only speed depends on it."""
@@ -66,22 +70,30 @@ def new_state() -> MonitorState:
     return MonitorState()
 
 
-def fold(state: MonitorState, items: Iterable[tuple[int, Entry]]) -> Iterator[Output]:
+def fold(
+    state: MonitorState, items: Iterable[tuple[int, Entry]], *, answering: Answering | None = None
+) -> Iterator[Output]:
     """Fold entries, with their offsets, into the state; yields what is to be published, in order.
+
+    `answering` answers second looks at once, where no journal holds the answers: after the entry that asked, as if
+    the answer were the next one.
 
     Entries below `state.next_offset` were folded before and are skipped. Raises `JournalGapError` where offsets are
     missing.
     """
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH)):
-        yield from _Batch(state, batch).outputs()
+        yield from _Batch(state, batch, answering).outputs()
 
 
 class _Batch:
     """Some entries in order, with the search for the nearest centroids that they share."""
 
-    def __init__(self, state: MonitorState, items: Sequence[tuple[int, Entry]]) -> None:
+    def __init__(
+        self, state: MonitorState, items: Sequence[tuple[int, Entry]], answering: Answering | None = None
+    ) -> None:
         self._state = state
+        self._answering = answering
         self._core = state.core
         self._items = items
         self._searched: dict[Origin, int] = {}
@@ -97,8 +109,18 @@ class _Batch:
                 raise JournalGapError(f"journal goes on at {offset}, the state at {self._core.next_offset}")
             if self._search is None:
                 self._prepare([later for _, later in self._items[index:]])
-            yield from self._step(entry)
+            yield from self._step(entry) if self._answering is None else self._answered_step(entry)
             self._core.next_offset = offset + 1
+
+    def _answered_step(self, entry: Entry) -> Iterator[Output]:
+        """Fold an entry, then the answers to what it asked, and to what these asked."""
+        assert self._answering is not None
+        outputs = list(self._step(entry))
+        while outputs:
+            yield from outputs
+            asked = [output for output in outputs if isinstance(output, Look)]
+            answered = self._answering(asked) if asked else []
+            outputs = [output for answer in answered for output in self._look_again(answer)]
 
     def _prepare(self, entries: Sequence[Entry]) -> None:
         """Look up, in one product, every post of the batch that may have to be placed by its text."""
@@ -150,9 +172,23 @@ class _Batch:
                 self._core.crises[entry.crisis.crisis_id] = entry.crisis
                 yield from Assessor(self._state).declared()
             case LookAnswer():
-                self._state.leave_out("look_unasked")
+                yield from self._look_again(entry)
             case _:
                 self._take_note(entry)
+
+    def _look_again(self, answer: LookAnswer) -> Iterator[Output]:
+        """Take the first answer to a look; one that nobody asked for here (a backtest) counts for its post too."""
+        looks = self._core.looks
+        indexed = self._state.posts.get(answer.post_id)
+        if answer.post_id not in looks.by_post and indexed is not None and indexed.micro_id is not None:
+            cap = self._core.configuration.looks.remembered
+            looks.put(answer.post_id, first_look(indexed, self._core.time.greatest_at_s), cap)
+        if not looks.answer(answer, self._core.configuration.incitement.post_probability):
+            self._state.leave_out("look_not_needed")
+            return
+        narrative = self._state.narratives.narrative_of(looks.by_post[answer.post_id].micro_id)
+        if narrative is not None:
+            yield from Assessor(self._state).answered(narrative)
 
     def _take_note(self, entry: ClaimEntry | ConfigurationEntry | Skip) -> None:
         """Change what is known; nothing is published for it by itself."""
@@ -387,6 +423,7 @@ class _Batch:
         yield from Assessor(self._state).hidden(self._state.narratives.hide(set(gone), key))
 
     def _forget(self, post_id: str) -> None:
+        self._core.looks.take(post_id)
         waited = self._core.waiting.take(post_id)
         indexed = self._state.posts.take(post_id)
         if waited is not None or indexed is not None:
@@ -398,12 +435,15 @@ class _Batch:
         """Advance the watermark, and do what is due by it."""
         parameters = self._core.configuration.time
         watermark_at_s = self._core.time.advance(self._source_partitions(), parameters)
+        if self._core.looks.due:
+            yield from Assessor(self._state).overdue()
         if watermark_at_s < self._core.housekept_at_s + parameters.housekeeping_s:
             return
         self._core.housekept_at_s = watermark_at_s
         for orphan in self._core.waiting.overdue(watermark_at_s):
             yield from self._place_overdue(orphan)
         self._state.posts.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
+        self._core.looks.expire(watermark_at_s - self._core.configuration.narratives.post_horizon_s)
         self._core.names_heard.expire(watermark_at_s)
         self._core.crises = without_expired(self._core.crises, watermark_at_s)
         horizon_s = self._core.configuration.narratives.post_horizon_s

@@ -243,6 +243,17 @@ class TimeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Event time between two rounds of decay, peaks and clears."""
 
 
+class LookParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Second looks at a few posts of narratives that are about to alert."""
+
+    posts_per_narrative: Count = 8
+    """At most so many are asked for: a heavier model costs what some fifty posts cost."""
+    wait_s: Positive = 60.0
+    """Event time within which an answer is waited for; then the first look alone has to do, and the alert says so."""
+    remembered: Count = 20_000
+    """Hard cap of looks in the state (2 KB each with its vector); the oldest goes first, and is counted."""
+
+
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of the policy: all `when` conditions hold -> an alert of this severity and kind.
 
@@ -307,6 +318,9 @@ class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     coordination: CoordinationParameters = CoordinationParameters()
     life_cycle: LifeCycleParameters = LifeCycleParameters()
     time: TimeParameters = TimeParameters()
+    looks: LookParameters = LookParameters()
+    look_model: str = ""
+    """Model that takes second looks; set by the shell, empty where there is none."""
     embedding_space: str = ""
     """Set by the shell from the model that it loaded; a file does not give it."""
     weights_hash: str = ""

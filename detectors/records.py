@@ -478,8 +478,8 @@ class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     schema_version: int = SCHEMA_VERSION
     look_id: str
-    shard: int
-    """Whose journal the answer goes to."""
+    shard: int = 0
+    """Whose journal the answer goes to; set by the shell."""
     post_id: str
     narrative_id: str
     text: str

@@ -9,7 +9,7 @@ from msgspec import Struct
 from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
 from detectors.forecast_weights import ForecastWeights
 from detectors.merging import Merging
-from detectors.monitor import Output, fold, new_state
+from detectors.monitor import Answering, Output, fold, new_state
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import BadRecord, decode_post
 from detectors.records import (
@@ -48,11 +48,19 @@ class Replay:
     Parameters
     ----------
     look : is called with each output as it comes, while the state is as it was then.
+    answering : answers second looks that no journal answers.
     """
 
-    def __init__(self, state: MonitorState | None = None, *, look: Callable[[Output], None] | None = None) -> None:
+    def __init__(
+        self,
+        state: MonitorState | None = None,
+        *,
+        look: Callable[[Output], None] | None = None,
+        answering: Answering | None = None,
+    ) -> None:
         self.state = state or new_state()
         self._look = look
+        self._answering = answering
         self.alert_history: list[Alert] = []
         self.narrative_history: list[NarrativeChange] = []
         self.narratives: dict[str, Narrative] = {}
@@ -66,7 +74,7 @@ class Replay:
 
     def run(self, items: Iterable[tuple[int, Entry]]) -> None:
         """Fold entries with their offsets. Raises `JournalGapError`."""
-        for output in fold(self.state, items):
+        for output in fold(self.state, items, answering=self._answering):
             if self._look is not None:
                 self._look(output)
             match output:
@@ -182,6 +190,7 @@ def with_configuration(items: Iterable[tuple[int, Entry]], replacement: Configur
             written = entry.configuration
             changed = msgspec.structs.replace(
                 replacement,
+                look_model=written.look_model,
                 embedding_space=written.embedding_space,
                 weights_hash=written.weights_hash,
                 code_version=written.code_version,

@@ -64,6 +64,8 @@ class Scorer:
     Parameters
     ----------
     timed : receives the name of each stage of `STAGES` as it runs.
+    claims_by : gives the scorer of claims, where that is another one (under the fast tier the full one, as claims are
+        matched with second looks); asked for when the first claim comes.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Scorer:
         *,
         cache_texts: int,
         timed: Timed = nullcontext,
+        claims_by: "Callable[[], Scorer] | None" = None,
     ) -> None:
         self.space = space_of(encoder.space)
         """Name of the embedding space of all vectors that this scorer makes."""
@@ -80,6 +83,7 @@ class Scorer:
         self._head = IncitementHead(weights.incitement, encoder.space)
         self._lexical = LexicalChannel()
         self._timed = timed
+        self._claims_by = claims_by
         self.cache: TextCache[TextScores] = TextCache(cache_texts)
         """Its `hits` and `misses` say how much was repeated."""
 
@@ -102,6 +106,8 @@ class Scorer:
         """A fact-check with the vectors of claim and title; without a claim, its withdrawal."""
         if claim is None:
             return ClaimEntry(origin=origin, claim_id=claim_id)
+        if self._claims_by is not None:
+            return self._claims_by().claim_entry(claim, claim_id, origin)
         said, title = self.score_texts([claim.claim_reviewed, claim.name or ""])
         return ClaimEntry(origin=origin, claim_id=claim_id, claim=claim, vector=said.vector, title_vector=title.vector)
 

@@ -7,6 +7,7 @@ from detectors.coordination import Coordination
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
 from detectors.forecast import Forecaster
+from detectors.looked import Looks
 from detectors.merging import Merging
 from detectors.named_persons import NameHistory
 from detectors.narratives import Narratives
@@ -33,6 +34,7 @@ class Core(Struct):
     names_heard: NameHistory = field(default_factory=NameHistory)
     waiting: Waiting = field(default_factory=Waiting)
     merging: Merging = field(default_factory=Merging)
+    looks: Looks = field(default_factory=Looks)
     claims_version: int = 0
     housekept_at_s: float = BEGINNING_S
     counted: dict[str, int] = {}
@@ -79,5 +81,6 @@ class MonitorState:
             "coordination_cap": self.coordination.evicted,
             "name_history_evicted": self.core.names_heard.evicted,
             "date_distrusted": self.core.time.distrusted,
+            "look_cap": self.core.looks.evicted,
             "page_over_budget": self.core.budget.demoted,
         }

@@ -142,6 +142,7 @@ def reasons(
         *_naming_reasons(facts),
         *_alike_reasons(facts),
         *_crisis_reasons(facts),
+        *_look_reasons(facts),
         *_case_reasons(judgement, case),
     )
 
@@ -268,6 +269,25 @@ def _growth_reasons(facts: Facts, share_of_stream: float | None) -> Iterator[Rea
             measured=round(share_of_stream, 4),
             words=f"{_percent(share_of_stream)} of all posts seen in {duration(counts.window_s)}",
         )
+
+
+def _look_reasons(facts: Facts) -> Iterator[Reason]:
+    """What second looks said, or that there is none: then harm is judged by the first look alone."""
+    looks = facts.looks
+    if not looks.asked:
+        return
+    asked = _plural(looks.asked, "post")
+    if looks.answered:
+        words = f"{_plural(looks.answered, 'post')} looked at again by a heavier model"
+        if looks.first_inciting:
+            words += f"; of {looks.first_inciting} that seemed to incite, {looks.inciting_confirmed} do"
+        if looks.first_doubting:
+            words += f"; of {looks.first_doubting} that seemed to doubt, {looks.doubting_confirmed} do"
+    elif looks.waiting:
+        words = f"a second look at {asked} is awaited; incitement is not judged before"
+    else:
+        words = f"insufficient data: no second look at {asked} came in time; incitement and claims rest on the first"
+    yield Reason(signal="second_look", measured=looks.answered, expected=looks.asked, words=words)
 
 
 def _harm_reasons(facts: Facts) -> Iterator[Reason]:

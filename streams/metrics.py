@@ -131,7 +131,7 @@ DEAD_LETTERS = Family(
     kind="counter",
     unit="",
     help="Records that could not be used and went to the dead letters, by the topic they came from.",
-    labels={"topic": ("posts", *CONTROL_TOPICS, "journal")},
+    labels={"topic": ("posts", *CONTROL_TOPICS, "looks", "journal")},
 )
 CONSUMER_LAG = Family(
     name="emberwatch_consumer_lag_records",

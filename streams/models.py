@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,14 +104,26 @@ def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
             " with `emberwatch train incitement`",
             encoder.space,
         )
-    return Scorer(encoder, weights, cache_texts=settings.cache_texts, timed=timed)
+    full = None if settings.tier == "full" else partial(_full_scorer, settings)
+    return Scorer(encoder, weights, cache_texts=settings.cache_texts, timed=timed, claims_by=full)
 
 
 def load_checker(settings: Settings) -> Checker | None:
     """Load what takes second looks under these settings: the full model under the fast tier, else nothing."""
+    return None if settings.tier == "full" else FullLook(_full_scorer(settings))
+
+
+def look_model_of(settings: Settings) -> str:
+    """Name of what `load_checker` loads, without loading it; empty where there is nothing."""
     if settings.tier == "full":
-        return None
-    return FullLook(load_scorer(msgspec.structs.replace(settings, tier="full")))
+        return ""
+    return scoring.space_of(encoder_space(settings.model, revision=settings.model_revision))
+
+
+@lru_cache(maxsize=1)
+def _full_scorer(settings: Settings) -> Scorer:
+    """Load the full tier's scorer once: claims and second looks share it."""
+    return load_scorer(msgspec.structs.replace(settings, tier="full"))
 
 
 def encoder_of(settings: Settings) -> Encoder:
@@ -237,6 +249,7 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
     space = space_of_settings(settings)
     return msgspec.structs.replace(
         policy,
+        look_model=look_model_of(settings),
         embedding_space=scoring.space_of(space),
         weights_hash=hashlib.blake2b(_shipped_weights(space), digest_size=6).hexdigest(),
         code_version=importlib.metadata.version("emberwatch"),

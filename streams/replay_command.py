@@ -16,7 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from detectors.codec import encode_record
-from detectors.entries import Entry
+from detectors.entries import ConfigurationEntry, Entry, LookAnswer
+from detectors.looks import Answerer
 from detectors.monitor import JournalGapError
 from detectors.policy import Configuration, config_hash
 from detectors.posts import BadRecord
@@ -37,9 +38,13 @@ from streams.claim_files import read_known
 from streams.errors import EmberwatchError
 from streams.journal_file import is_journal, read_journal
 from streams.json_lines import read_lines, write_lines
+<<<<<<< HEAD
 from streams.models import configuration_of, load_scorer, shipped_forecast
+=======
+from streams.models import configuration_of, load_checker, load_scorer, look_model_of
+>>>>>>> c1ea3cd (Second looks: the monitor asks for posts of narratives that spread, answers come through the journal and replace the first look)
 from streams.score_command import StageTimes
-from streams.settings import Settings, load_configuration
+from streams.settings import Settings, load_configuration, variable_of
 
 FOLDED_TOGETHER = 4096
 """Entries of a journal between two movements of the progress bar."""
@@ -49,6 +54,8 @@ class Run:
     """One replay: its shards, what could not be used, and where the time went."""
 
     def __init__(self) -> None:
+        self.answering: Answerer | None = None
+        """Takes second looks that no journal answers."""
         self.shards: dict[int, Replay] = {}
         self.dead_letters: list[DeadLetter] = []
         self.times = StageTimes()
@@ -57,7 +64,7 @@ class Run:
     def fold(self, shard: int, entries: Iterable[Entry]) -> None:
         """Fold entries that follow the shard's last."""
         with self.times.timed("fold"):
-            self.shards.setdefault(shard, Replay()).append(entries)
+            self.shards.setdefault(shard, Replay(answering=self.answering)).append(entries)
 
 
 def run(settings: Settings, *, files: Sequence[Path], claims: Sequence[Path], config: Path | None, out: Path) -> int:
@@ -75,7 +82,7 @@ def run(settings: Settings, *, files: Sequence[Path], claims: Sequence[Path], co
     if journals:
         if claims:
             raise EmberwatchError("--claims: a journal has its claims in it")
-        _replay_journal(done, journals[0], config, console)
+        _replay_journal(done, settings, journals[0], config, console)
     else:
         _replay_posts(done, settings, files, claims, config, console)
     _write(done, out, [*files, *claims])
@@ -93,8 +100,10 @@ def _holds_journal(file: Path) -> bool:
     return False
 
 
-def _replay_journal(done: Run, file: Path, config: Path | None, console: Console) -> None:
+def _replay_journal(done: Run, settings: Settings, file: Path, config: Path | None, console: Console) -> None:
     replacement = load_configuration(config) if config else None
+    if replacement is not None:  # another policy may ask what nobody asked then
+        done.answering = _lacking_looks(settings, file)
     with _progress(console) as progress:
         bar = progress.add_task(file.name, total=None)
         entries = read_journal(file)
@@ -106,11 +115,30 @@ def _replay_journal(done: Run, file: Path, config: Path | None, console: Console
             done.posts = sum(replay.state.core.folded for replay in done.shards.values())
 
 
+def _lacking_looks(settings: Settings, file: Path) -> Answerer | None:
+    """Take the looks that a journal does not answer, where these settings have the model that its monitor asked."""
+    known, models = set(), {""}
+    for _, _, entry in read_journal(file):
+        if isinstance(entry, LookAnswer):
+            known.add(entry.look_id)
+        elif isinstance(entry, ConfigurationEntry):
+            models.add(entry.configuration.look_model)
+    if models == {""}:
+        return None
+    if models != {"", look_model_of(settings)}:
+        raise EmberwatchError(
+            f"second looks of this journal are by {', '.join(sorted(models - {''}))}: the same"
+            f" {variable_of('tier')} and {variable_of('model')} are needed to take those that it lacks"
+        )
+    checker = load_checker(settings)
+    return None if checker is None else Answerer(checker, known)
+
+
 def _fold_journal(done: Run, shard: int, items: list[tuple[int, Entry]], replacement: Configuration | None) -> None:
     """Fold items with their own offsets: a gap in the file is an error, a start after 0 is not."""
     replay = done.shards.get(shard)
     if replay is None:
-        replay = done.shards[shard] = Replay()
+        replay = done.shards[shard] = Replay(answering=done.answering)
         replay.state.core.next_offset = items[0][0]
     try:
         with done.times.timed("fold"):
@@ -131,6 +159,8 @@ def _replay_posts(
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), policy)
     with done.times.timed("load model"):
         scorer = load_scorer(settings, timed=done.times.timed)
+        checker = load_checker(settings)
+    done.answering = None if checker is None else Answerer(checker)
     started_at_s = time.time()
     with _progress(console) as progress:
         known = list(_claims(done, claims))
@@ -231,6 +261,7 @@ def _manifest(done: Run, inputs: Sequence[Path]) -> dict[str, Any]:
             "alerts": sum(len(replay.alerts) for replay in done.shards.values()),
             "narratives": sum(len(replay.narratives) for replay in done.shards.values()),
             "claims": sum(len(replay.state.claims) for replay in done.shards.values()),
+            "looks_computed": 0 if done.answering is None else done.answering.computed,
             "left_out": dict(left_out),
         },
         "seconds": {stage: round(seconds, 3) for stage, seconds in done.times.seconds.items()},
@@ -262,4 +293,6 @@ def _summarise(done: Run, out: Path) -> None:
     for stage in ("score", "fold"):
         if seconds := done.times.seconds.get(stage):
             console.print(f"{stage}: {done.posts / seconds:,.0f} posts/s")
+    if done.answering is not None:
+        console.print(f"{done.answering.computed:,} second looks were taken for this run")
     console.print(f"in {out}; why an alert fired: emberwatch why ALERT_ID --out {out}")

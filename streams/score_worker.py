@@ -18,11 +18,12 @@ import msgspec
 import prometheus_client
 from msgspec import Struct
 
-from detectors.codec import encode_entry
-from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
+from detectors.codec import decode_record, encode_entry
+from detectors.entries import ConfigurationEntry, Entry, LookAnswer, Origin, ScoredPost, SourceEnd
+from detectors.looks import Checker, answers
 from detectors.policy import Configuration, TimeParameters, config_hash
 from detectors.posts import BadRecord, decode_post
-from detectors.records import Post
+from detectors.records import Look, Post
 from detectors.scoring import Scorer, Timed
 from streams import dead_letters
 from streams.attempts import MOST_ATTEMPTS, Attempts
@@ -30,7 +31,7 @@ from streams.batch_loop import Event, run_in_batches
 from streams.control_records import CONTROL_TOPICS, Record, entry_of, last_configuration, open_journal
 from streams.faust_app import Outlet, build_app, confirmed, stop_on_signal
 from streams.metrics import Metrics
-from streams.models import load_scorer
+from streams.models import load_checker, load_scorer
 from streams.publish import END_HEADER, SPEED_HEADER
 from streams.settings import Settings
 from streams.topics import Name, topic_name
@@ -73,14 +74,24 @@ class ScoreWorker:
     ----------
     scorer : used from one thread only.
     configuration : in force when the worker starts; its time parameters follow what is applied later.
+    checker : takes second looks, in the same thread as the scorer; None where there is none.
     """
 
-    def __init__(self, settings: Settings, scorer: Scorer, configuration: Configuration, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        scorer: Scorer,
+        configuration: Configuration,
+        metrics: Metrics,
+        checker: Checker | None = None,
+    ) -> None:
         self.app = build_app(settings, "score")
-        consumed = [topic_name(settings, name) for name in ("posts", *CONTROL_TOPICS)]
+        looks: tuple[Name, ...] = () if checker is None else ("looks",)
+        consumed = [topic_name(settings, name) for name in ("posts", *CONTROL_TOPICS, *looks)]
         self.worker = Worker(self.app, settings, "score", metrics, consumed)
         self._settings = settings
         self._scorer = scorer
+        self._checker = checker
         self._metrics = metrics
         self._use(configuration)
         self._journal = Outlet(self.app, settings, "journal")
@@ -90,6 +101,8 @@ class ScoreWorker:
         self._agent("posts", self.handle_posts)
         for topic in CONTROL_TOPICS:
             self._agent(topic, self._control_handler(topic))
+        if checker is not None:
+            self._agent("looks", self.handle_looks)
 
     async def handle_posts(self, events: Sequence[Event]) -> None:
         """Score a batch of posts; returns when journal and dead letters are confirmed."""
@@ -105,6 +118,41 @@ class ScoreWorker:
         with self._timed("journal"):
             await self._deliver("posts", settled)
         self._count_posts(settled)
+
+    async def handle_looks(self, events: Sequence[Event]) -> None:
+        """Answer a batch of second looks, each into the journal that asked; returns when all is confirmed."""
+        asked = [self._decoded_look(event) for event in events]
+        looks = [look for look in asked if not isinstance(look, _Refused)]
+        answered = iter(await asyncio.get_running_loop().run_in_executor(self._scoring, self._check, looks))
+        deliveries = []
+        for event, look in zip(events, asked, strict=True):
+            answer = look.error if isinstance(look, _Refused) else next(answered)
+            if isinstance(answer, LookAnswer) and not isinstance(look, _Refused):
+                deliveries.append(await self._journal.send(encode_entry(answer), partition=look[0].shard))
+            else:
+                deliveries.append(await self._put_aside("looks", _Refused(event, "look", str(answer))))
+        await confirmed(deliveries)
+        self.worker.watchdog.progressed()
+
+    def _decoded_look(self, event: Event) -> tuple[Look, Origin] | _Refused:
+        try:
+            look = decode_record(Look, event.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _Refused(event, "look", str(error))
+        if not 0 <= look.shard < self._settings.shards:
+            return _Refused(event, "shard", f"there is no shard {look.shard}")
+        return look, _origin(event)
+
+    def _check(self, looks: Sequence[tuple[Look, Origin]]) -> list[LookAnswer | str]:
+        """Answers, or why there is none; one text that the checker fails on does not take the others with it."""
+        assert self._checker is not None
+        try:
+            return list(answers(self._checker, looks))
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not stop the others
+            if len(looks) == 1:
+                _log.exception("a second look failed")
+                return [f"the checker failed: {type(error).__name__}: {error}"]
+        return [answer for look in looks for answer in self._check([look])]
 
     async def _deliver(self, topic: Name, outcomes: Sequence[Any]) -> None:
         """Append entries in order, put the refused aside, and wait for all of it."""
@@ -261,8 +309,9 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings) -> int:
     metrics = Metrics(prometheus_client.CollectorRegistry(), "score")
     scorer = await asyncio.to_thread(load_scorer, settings, timed=_span_of(metrics))
+    checker = await asyncio.to_thread(load_checker, settings)
     configuration = await asyncio.to_thread(open_journal, settings, scorer.space)
-    stage = ScoreWorker(settings, scorer, configuration, metrics)
+    stage = ScoreWorker(settings, scorer, configuration, metrics, checker)
     await stage.worker.run(stop_on_signal(), ready={}, beside=[stage.forget_texts, stage.follow_configuration])
     return 0
 

@@ -32,7 +32,15 @@ Tier = Literal["full", "fast"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 METRICS_PORTS: dict[Stage, int] = {"score": 9101, "monitor": 9102}
-SET_BY_THE_SHELL = ("embedding_space", "weights_hash", "code_version", "source_partitions", "shards", "epoch")
+SET_BY_THE_SHELL = (
+    "look_model",
+    "embedding_space",
+    "weights_hash",
+    "code_version",
+    "source_partitions",
+    "shards",
+    "epoch",
+)
 """Fields of the configuration that a file may not give: they come from the model, the code and the settings."""
 
 _BROKER = re.compile(r"(\[[^\s\]]+\]|[^\s,:/\[\]]+):\d{1,5}")

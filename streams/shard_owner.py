@@ -18,7 +18,7 @@ from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, Ski
 from detectors.event_time import EventTime
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
-from detectors.records import Alert, Narrative, NarrativeChange
+from detectors.records import Alert, Look, Narrative, NarrativeChange
 from detectors.skipped import announced, leave_out
 from detectors.state import MonitorState
 from streams.attempts import MOST_ATTEMPTS, Attempts
@@ -35,6 +35,9 @@ from streams.shard_sender import Output as Record
 from streams.snapshots import Snapshots
 from streams.ticks import Ticks
 from streams.topics import Name, topic_name
+
+LOOK_MARGIN = 10.0
+"""Looks asked longer ago than so many times the wait are not sent any more; a late answer is still of use."""
 
 CHUNK_ENTRIES = 256
 """Entries that recovery folds before it publishes what they gave."""
@@ -213,11 +216,22 @@ class ShardOwner:
                 value = encode_record(output)
                 if not self._published.has_change(value):
                     history.append(self._record("narrative-history", output.narrative_id, value))
+        history += [
+            self._record("looks", look.look_id, encode_record(msgspec.structs.replace(look, shard=self.shard)))
+            for look in outputs
+            if isinstance(look, Look) and self._is_open(look)
+        ]
         fresh = [alert for alert in alerts if not self._published.has_alert("alerts", alert)]
         last = [self._record("alerts", alert.alert_id, encode_record(alert)) for alert in fresh]
         self._published.confirmed(self._sender.send(history, last))
         for alert in fresh:
             self._metrics.alert_published(alert)
+
+    def _is_open(self, look: Look) -> bool:
+        """Whether an answer can still come in time: recovery asks nothing of the past again."""
+        looked = self._state.core.looks.by_post.get(look.post_id)
+        now_s, wait_s = self._state.core.time.greatest_at_s, self._state.configuration.looks.wait_s
+        return looked is not None and not looked.model and now_s <= looked.asked_at_s + LOOK_MARGIN * wait_s
 
     def _record(self, name: Name, key: str, value: bytes) -> Record:
         return Record(topic_name(self._settings, name), key.encode(), value)
