@@ -38,11 +38,7 @@ from streams.claim_files import read_known
 from streams.errors import EmberwatchError
 from streams.journal_file import is_journal, read_journal
 from streams.json_lines import read_lines, write_lines
-<<<<<<< HEAD
-from streams.models import configuration_of, load_scorer, shipped_forecast
-=======
-from streams.models import configuration_of, load_checker, load_scorer, look_model_of
->>>>>>> c1ea3cd (Second looks: the monitor asks for posts of narratives that spread, answers come through the journal and replace the first look)
+from streams.models import configuration_of, load_checker, load_scorer, look_model_of, shipped_forecast
 from streams.score_command import StageTimes
 from streams.settings import Settings, load_configuration, variable_of
 
