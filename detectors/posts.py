@@ -3,6 +3,7 @@
 Whatever bytes arrive, decoding answers with a record or with `BadRecord`, which names the field that is wrong.
 """
 
+import html
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -179,21 +180,33 @@ def clean(text: str) -> str:
 def normalise(text: str) -> str:
     """Undo what hides a word from a reader of plain words.
 
-    Compatibility forms (NFKC), invisible and bidirectional control characters, Cyrillic and Greek look-alikes in
-    otherwise Latin words, and digits for letters where that makes a known English word. At most
-    `MAX_SCORED_CHARACTERS` long; the same text normalised again stays the same.
+    Compatibility forms (NFKC), invisible and bidirectional control characters, entities of HTML, Cyrillic and Greek
+    look-alikes in otherwise Latin words, letters set apart and digits for letters where that makes a known English
+    word, and pictures of weapons, which become words. At most `MAX_SCORED_CHARACTERS` long; the same text normalised
+    again stays the same.
 
     >>> normalise("𝗸𝗶𝗹𝗹 them аll, k1ll\u200b all of La7")
     'kill them all, kill all of La7'
     """
-    text = text[:MAX_TEXT_BYTES]
+    plain = _undisguised(text[:MAX_TEXT_BYTES])
+    # What was hidden may itself be an entity, and what an entity stands for may itself be hidden.
+    while "&" in plain and (unescaped := html.unescape(plain)) != plain:
+        plain = _undisguised(unescaped)
+    return plain
+
+
+def _undisguised(text: str) -> str:
     if text.isascii() and text.isprintable():  # nothing is hidden in it, nor has it another form
-        plain = _LEET_WORD.sub(_without_leet, text) if _LEET_SIGN.search(text) else text
-        return _collapse(plain[:MAX_SCORED_CHARACTERS])
+        return _collapse(_read_out(text)[:MAX_SCORED_CHARACTERS])
     visible = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    latin = _MARKED_WORD.sub(_without_look_alikes, visible) if _OTHER_SCRIPT.search(visible) else visible
-    plain = _LEET_WORD.sub(_without_leet, latin) if _LEET_SIGN.search(latin) else latin
-    return _collapse(unicodedata.normalize("NFC", plain)[:MAX_SCORED_CHARACTERS])
+    worded = _PICTURE.sub(_as_word, visible) if _PICTURE.search(visible) else visible
+    latin = _MARKED_WORD.sub(_without_look_alikes, worded) if _OTHER_SCRIPT.search(worded) else worded
+    return _collapse(unicodedata.normalize("NFC", _read_out(latin))[:MAX_SCORED_CHARACTERS])
+
+
+def _read_out(text: str) -> str:
+    joined = _SET_APART.sub(_joined, text) if _MAYBE_SET_APART.search(text) else text
+    return _LEET_WORD.sub(_without_leet, joined) if _LEET_SIGN.search(joined) else joined
 
 
 def links_in(text: str, *, most: int = 8) -> tuple[str, ...]:
@@ -218,6 +231,12 @@ _LINK = re.compile(r"https?://\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<!\w)(?:@\w+(?:@\w+(?:[.-]\w+)*|(?:[.-]\w+)*\.(?:social|net|org|com)\b)?)+")
 """@name, @name@host (Mastodon) and @name.bsky.social (Bluesky); an e-mail address is no handle."""
 
+_SET_APART = re.compile(r"(?<![\w'’&])[^\W\d_](?:([ .*-])[^\W\d_])(?:\1[^\W\d_]){2,14}(?![\w'’])")
+"""Four letters or more, one by one with the same sign between them: k.i.l.l."""
+_MAYBE_SET_APART = re.compile(r"\b[^\W\d_]([ .*-])[^\W\d_]\1[^\W\d_]\1")
+"""A quick look that hardly any text passes: the other pattern costs ten times as much."""
+_PICTURES = {"🔫": "gun", "🔪": "knife", "🗡": "dagger", "💣": "bomb", "🪓": "axe", "⚔": "swords", "🏹": "arrow"}
+_PICTURE = re.compile("|".join(_PICTURES))
 _MARKED_WORD = re.compile(r"[\w\u0300-\u036f]+")
 """Words with their combining marks, so that composing them later cannot join two words into one."""
 _LEET_WORD = re.compile(r"[\w\u0300-\u036f@$]+")
@@ -271,6 +290,16 @@ def _without_look_alikes(match: re.Match[str]) -> str:
     mapped = word.translate(_LOOK_ALIKES)
     mixed = mapped != word and any("a" <= letter <= "z" for letter in word.lower())
     return mapped if mixed and not _OTHER_SCRIPT.search(mapped) else word
+
+
+def _as_word(match: re.Match[str]) -> str:
+    return f" {_PICTURES[match[0]]} "
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Join letters that were set apart where they make a known word."""
+    word = match[0].replace(match[1], "")
+    return word if zipf_frequency(word, "en") >= _KNOWN_WORD_ZIPF else match[0]
 
 
 def _without_leet(match: re.Match[str]) -> str:
