@@ -280,6 +280,12 @@ DEFAULT_RULES = (
         kind="incitement",
     ),
     Rule(
+        name="private person named as the one who did it, with incitement",
+        when=("spreading", "private_person_named", "incites", "not correction_led"),
+        severity="page",
+        kind="named_person",
+    ),
+    Rule(
         name="private person named as the one who did it",
         when=("spreading", "private_person_named", "not correction_led"),
         severity="notice",
@@ -301,7 +307,11 @@ DEFAULT_RULES = (
     Rule(name="nobody answers", when=("information_void",), severity="notice", kind="information_void"),
     Rule(name="spreads", when=("viral",), severity="watch", kind="viral"),
 )
-"""Severe first; the first rule that holds gives the severity, every rule that holds gives its kind."""
+"""Severe first; the first rule that holds gives the severity, every rule that holds gives its kind.
+
+A person named pages only among calls to violence. By itself it is a notice: "identified as X" reads the same in a
+rumour and in the news an hour later, and on the stream of task E a page for it would have been one for a true story.
+"""
 
 
 class Configuration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -282,6 +282,16 @@ def test_a_name_put_into_the_world_is_noticed_within_tens_of_posts(streams):
     assert state.left_out().get("named_person_cap", 0) == 0
 
 
+def test_a_person_named_among_calls_to_violence_is_a_page(streams):
+    calm, _ = told(streams, southport(streams))
+    inciting = [msgspec.structs.replace(post, incitement=0.95) for post in southport(streams)]
+    angry, _ = told(streams, inciting)
+    pages = [one for one in angry if isinstance(one, Alert) and one.severity == "page"]
+    assert pages
+    assert "named_person" in pages[-1].kinds
+    assert not [one for one in calm if isinstance(one, Alert) and one.severity == "page"]
+
+
 def test_the_name_is_in_nothing_that_is_published_but_texts(streams):
     claim = streams.claim(0, "The Ashford attacker is Tarek Al-Omrani", claim_id="https://c.example/tarek-al-omrani")
     posts = southport(streams, community="Find Tarek Omrani")
