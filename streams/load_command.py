@@ -1,5 +1,6 @@
 """`emberwatch load`: how fast, and up to which rate; and whether a day leaves anything behind."""
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def run_day_of(settings: Settings, *, posts: int, hours: int, horizon_hours: flo
     table = Table(*(field.replace("_", " ") for field in Hour.__struct_fields__), title="A day")
     for hour in found:
         table.add_row(*(f"{value:,}" for value in msgspec.structs.astuple(hour)))
-    Console(highlight=False).print(table)
+    _console().print(table)
     if json_file is not None:
         _write(json_file, found)
     return 0
@@ -83,7 +84,7 @@ def _tell(console: Console, one: Measured) -> None:
 
 
 def _show(measured: Sequence[Measured], *, to_knee: bool) -> None:
-    console = Console(highlight=False)
+    console = _console()
     columns = (
         "posts/s",
         "posts",
@@ -110,6 +111,11 @@ def _show(measured: Sequence[Measured], *, to_knee: bool) -> None:
         found_knee = knee(measured)
         console.print(f"knee: {found_knee:g} posts/s" if found_knee else "not even the least rate is kept up with")
     console.print("Nothing is shed: what is too much waits in its topic, for as long as the topic keeps it.")
+
+
+def _console() -> Console:
+    """The tables are wide: in a file they are not folded."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def _write(file: Path, content: Any) -> None:
