@@ -48,12 +48,10 @@ _READS: dict[Role, tuple[Name, ...]] = {
     "monitor": (
         "journal",
         "snapshots",
-        "configuration",
+        *("configuration", "claims", "crisis", "deletions"),  # what a state without a past begins with
         "alerts",
         "alert-history",
-        "narratives",
         "narrative-history",
-        "dead-letters",
     ),
     "console": ("alerts", "alert-history", "narratives", "narrative-history", "journal"),
     "trust": ("alerts", "alert-history"),
@@ -73,7 +71,6 @@ _WRITES: dict[Role, tuple[Name, ...]] = {
         "narratives",
         "narrative-history",
         "looks",
-        "dead-letters",
     ),
     "console": ("feedback", "audit"),
     "trust": ("feedback", "audit"),

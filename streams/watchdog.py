@@ -51,7 +51,8 @@ class Watchdog:
         if self._rebalancing_since_s is not None and now_s - self._rebalancing_since_s > REBALANCE_WITHIN_S:
             return f"a rebalance has not ended for {now_s - self._rebalancing_since_s:.0f} s"
         if now_s - self._progress_at_s > PROGRESS_WITHIN_S:
-            return f"records wait, or the broker does not say, and none was handled for {now_s - self._progress_at_s:.0f} s"
+            age_s = now_s - self._progress_at_s
+            return f"records wait, or the broker does not say, and none was handled for {age_s:.0f} s"
         return None
 
     def start(self) -> None:

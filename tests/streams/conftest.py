@@ -22,9 +22,9 @@ from detectors.entries import Entry
 from detectors.monitor import fold, new_state
 from detectors.records import Alert, Narrative, NarrativeChange
 from detectors.state import MonitorState
-from streams import journal_file
+from streams import apache_kafka, journal_file, topics
 from streams.faust_app import group_of
-from streams.kafka_clients import read_to_end
+from streams.kafka_clients import admin_client, read_to_end
 from streams.lag import GroupLag, lag
 from streams.settings import PREFIX, Settings
 from streams.topics import Name, topic_name
@@ -187,3 +187,28 @@ def static_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-static"
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(str(folder))
     return folder
+
+
+@pytest.fixture
+def alter():
+    """Changes settings of a topic on the broker."""
+    from kafka.admin import ConfigResource
+
+    def change(settings: Settings, name: Name, values: dict[str, str]) -> None:
+        admin = admin_client(settings)
+        admin.alter_configs([ConfigResource("TOPIC", topic_name(settings, name), values)])
+        admin.close()
+
+    return change
+
+
+@pytest.fixture
+def hasty(settings: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """A broker that looks every half second for what is due."""
+    if reason := apache_kafka.missing():
+        pytest.skip(reason)
+    more = "log.retention.check.interval.ms=500\nlog.cleaner.backoff.ms=500\nlog.segment.delete.delay.ms=500"
+    with apache_kafka.apache_kafka(data=tmp_path / "kafka", more=more) as address:
+        given = apache_kafka.settings_for(settings, address)
+        topics.create(given)
+        yield given

@@ -4,10 +4,9 @@ import time
 import msgspec
 import pytest
 
-from streams import apache_kafka, cli, retention, topics
-from streams.kafka_clients import admin_client, producer
+from streams import cli, retention, topics
+from streams.kafka_clients import producer
 from streams.retention import prove
-from streams.settings import Settings
 from streams.topics import TOPICS, topic_name
 
 DAY_S = 86_400.0
@@ -49,16 +48,8 @@ def test_a_text_may_stay_until_its_retention_and_the_roll_of_its_segment(each_br
     assert of(each_broker, prove(each_broker, now_s=after_s), "posts").state == "overdue"
 
 
-def alter(settings, name, values):
-    from kafka.admin import ConfigResource
-
-    admin = admin_client(settings)
-    admin.alter_configs([ConfigResource("TOPIC", topic_name(settings, name), values)])
-    admin.close()
-
-
 @pytest.mark.kafka
-def test_a_broker_told_to_keep_texts_for_longer_is_wrong_before_anything_is_overdue(kafka):
+def test_a_broker_told_to_keep_texts_for_longer_is_wrong_before_anything_is_overdue(kafka, alter):
     topics.create(kafka)
     alter(kafka, "journal", {"retention.ms": str(int(400 * DAY_S * 1000))})
     deadline_s = time.monotonic() + 20.0
@@ -67,21 +58,9 @@ def test_a_broker_told_to_keep_texts_for_longer_is_wrong_before_anything_is_over
         time.sleep(0.2)
 
 
-@pytest.fixture
-def hasty(settings: Settings, tmp_path):
-    """A broker that looks every half second for what is due."""
-    if reason := apache_kafka.missing():
-        pytest.skip(reason)
-    more = "log.retention.check.interval.ms=500\nlog.cleaner.backoff.ms=500\nlog.segment.delete.delay.ms=500"
-    with apache_kafka.apache_kafka(data=tmp_path / "kafka", more=more) as address:
-        given = apache_kafka.settings_for(settings, address)
-        topics.create(given)
-        yield given
-
-
 @pytest.mark.kafka
 @pytest.mark.slow
-def test_what_is_past_its_retention_is_seen_to_go(hasty):
+def test_what_is_past_its_retention_is_seen_to_go(hasty, alter):
     alter(hasty, "posts", {"retention.ms": "1000", "segment.ms": "1000"})
     short = {"max.compaction.lag.ms": "1000", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
     alter(hasty, "snapshots", short)
