@@ -56,6 +56,7 @@ LEFT_OUT = {
     "named_person_cap": "named_person",
     "name_history_evicted": "named_person",
     "look_unasked": "look_unasked",
+    "look_cap": "look",
     "date_distrusted": "date_distrusted",
     "feedback_on_unknown": "feedback_on_unknown",
 }
