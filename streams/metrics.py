@@ -57,6 +57,8 @@ LEFT_OUT = {
     "name_history_evicted": "named_person",
     "look_unasked": "look_unasked",
     "look_cap": "look",
+    "look_unanswered": "look",
+    "look_not_needed": "look",
     "date_distrusted": "date_distrusted",
     "feedback_on_unknown": "feedback_on_unknown",
 }
