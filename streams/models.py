@@ -109,15 +109,26 @@ def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
 
 
 def load_checker(settings: Settings) -> Checker | None:
-    """Load what takes second looks under these settings: the full model under the fast tier, else nothing."""
-    return None if settings.tier == "full" else FullLook(_full_scorer(settings))
+    """Load what takes second looks under these settings: the full model under the fast tier, else nothing.
+
+    Where the full model was tuned for incitement, that is what it judges incitement with.
+    """
+    if settings.tier == "full":
+        return None
+    from streams.second_look import load_second_look
+
+    full = _full_scorer(settings)
+    return load_second_look(settings, full) or FullLook(full)
 
 
 def look_model_of(settings: Settings) -> str:
     """Name of what `load_checker` loads, without loading it; empty where there is nothing."""
     if settings.tier == "full":
         return ""
-    return scoring.space_of(encoder_space(settings.model, revision=settings.model_revision))
+    from streams.second_look import shipped_space
+
+    space = encoder_space(settings.model, revision=settings.model_revision)
+    return shipped_space(space) or scoring.space_of(space)
 
 
 @lru_cache(maxsize=1)

@@ -83,6 +83,16 @@ def load_second_look(settings: Settings, scorer: Scorer) -> TunedLook | None:
         return read_second_look(Path(weights), space, settings, scorer)
 
 
+def shipped_space(space: str) -> str:
+    """Name of the space of the tuned model that comes for a model of this space; empty where none does."""
+    folder = importlib.resources.files("detectors").joinpath("weights")
+    deltas, head = folder.joinpath(f"{NAME}.safetensors"), folder.joinpath(f"{NAME}.json")
+    if not deltas.is_file() or not head.is_file():
+        return ""
+    tuned = tuned_space(space, deltas.read_bytes())
+    return tuned if msgspec.json.decode(head.read_bytes(), type=IncitementWeights).space == tuned else ""
+
+
 def read_second_look(folder: Path, space: str, settings: Settings, scorer: Scorer) -> TunedLook | None:
     """Load the tuned model from a folder with its two files; None where they were made for another space."""
     deltas, head_file = folder / f"{NAME}.safetensors", folder / f"{NAME}.json"
