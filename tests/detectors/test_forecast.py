@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.alerts import establish
 from detectors.forecast import (
     FACTORS,
     FEATURES,
@@ -19,7 +20,9 @@ from detectors.forecast import (
     interval,
 )
 from detectors.forecast_weights import ForecastWeights
-from detectors.virality import Mark, Tally, author_key
+from detectors.policy import Configuration
+from detectors.records import Forecast
+from detectors.virality import Mark, Population, Tally, assess, author_key, counts
 from streams.models import shipped_forecast
 
 START_S = 1_400_000_400.0
@@ -126,3 +129,15 @@ def test_the_shipped_weights_are_small_and_read_what_this_version_gives():
     forecast = Forecaster(weights).forecast(tally_of(range(0, 600, 6)), START_S + 600)
     assert forecast.basis == "trained"
     assert 100 <= forecast.low < forecast.high
+
+
+@pytest.mark.parametrize(("posts", "holds"), [(999.0, False), (1000.0, True)])
+def test_a_forecast_is_large_from_the_size_that_the_policy_names(posts, holds):
+    tally = tally_of(range(0, 600, 10))
+    configuration = Configuration()
+    now_s = START_S + 600
+    growth = assess(tally, now_s, Population(), configuration.virality)
+    counted = counts(tally, now_s, configuration.virality)
+    forecast = Forecast(posts=posts, low=100.0, high=2000.0)
+    assert establish(tally, growth, counted, (), now_s, configuration, forecast=forecast).forecast_large is holds
+    assert not establish(tally, growth, counted, (), now_s, configuration).forecast_large
