@@ -98,7 +98,7 @@ def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
     """Load the encoder of the tier and weights, and join them; raises `SettingsError` naming what does not fit."""
     encoder = encoder_of(settings)
     weights = load_weights(encoder.space)
-    if not weights.incitement.space and encoder.space != HashEncoder().space:
+    if not weights.incitement.space and not isinstance(encoder, HashEncoder):
         _log.warning(
             "no incitement head was trained on vectors of %s: the one on wording alone serves, and finds less; fit one"
             " with `emberwatch train incitement`",
