@@ -165,8 +165,9 @@ def plot(wanted: str | None, source: Path, out: Path) -> int | None:
 Example:
   emberwatch score texts.jsonl --out scores.jsonl
 \b
-In: rows of `id` (or `post_id`) and `text`. Out: the id, `incitement` (a probability, 0 to 1), `indicators` (the
-words that were found) and `stance` (support, deny, query, report, comment; 0 to 1 each).
+In: rows of `id` (or `post_id`) and `text`. Out: the id, `incitement` (a probability, 0 to 1), `classes` of the
+taxonomy, `judged` (false in a language that the heads do not cover), `indicators` (the words that were found) and
+`stance` (support, deny, query, report, comment; 0 to 1 each).
 """
 )
 @click.argument("file", type=EXISTING_FILE)

@@ -93,6 +93,8 @@ def _line(row: TextRow, scores: TextScores) -> bytes:
             {
                 key: value,
                 "incitement": round(scores.incitement, 6),
+                "classes": scores.classes,
+                "judged": scores.judged,
                 "indicators": scores.indicators,
                 "stance": scores.stance_as_reply if row.is_reply else scores.stance,
             }

@@ -32,7 +32,7 @@ def test_each_row_keeps_its_id_under_its_own_name_and_order(tmp_path: Path):
         {"id": 7}, {"post_id": "p"}, {"id": "e"},
     ]  # fmt: skip
     for row in rows:
-        assert set(row) - {"id", "post_id"} == {"incitement", "indicators", "stance"}
+        assert set(row) - {"id", "post_id"} == {"incitement", "classes", "judged", "indicators", "stance"}
         assert set(row["stance"]) == {"support", "deny", "query", "report", "comment"}
         assert sum(row["stance"].values()) == pytest.approx(1.0)
         assert 0.0 <= row["incitement"] <= 1.0
