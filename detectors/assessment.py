@@ -563,7 +563,7 @@ class Assessor:
     def _label(self, narrative: NarrativeState, withheld: Withheld) -> str:
         """Name a narrative by the wordings of its largest micro-clusters, without the names of accused persons."""
         micros = [micro for micro in self._state.narratives.live_members(narrative) if "earliest" in micro.shown]
-        micros.sort(key=lambda one: (-one.tally.posts, one.row))
+        micros.sort(key=lambda one: (-one.tally.posts, one.place))
         language = max(narrative.tally.languages, key=lambda lang: narrative.tally.languages[lang], default=None)
         texts = [micro.shown["earliest"].text for micro in micros[:5]]
         if not withheld.names:

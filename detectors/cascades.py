@@ -35,13 +35,18 @@ class Cascades(Struct, array_like=True):
         return sum(posts for one, posts in counts.items() if first <= one <= minute)
 
 
+def is_linked(post: ScoredPost) -> bool:
+    """Whether a post says which one it follows."""
+    return post.kind in {"reply", "reshare"} and bool(post.root_id or post.parent_id)
+
+
 def cascade_of(post: ScoredPost) -> int:
     """64 bits that name the cascade of a post.
 
     What it follows where it says so; else its words (the lexical channel, which is the same for the same words), so
     that copies without a link to their source are found; else itself.
     """
-    if post.kind in {"reply", "reshare"} and (post.root_id or post.parent_id):
+    if is_linked(post):
         return _key(f"post/{post.root_id or post.parent_id}".encode())
     if post.vector is not None and any(post.vector.lexical):
         return _key(b"words/" + post.vector.lexical)

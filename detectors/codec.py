@@ -18,10 +18,10 @@ from detectors.coordination import Coordination
 from detectors.entries import ClaimEntry, Entry
 from detectors.forecast import Forecaster
 from detectors.forecast_weights import ForecastWeights
-from detectors.micro_clusters import MicroClusters
-from detectors.narratives import MicroCluster, NarrativeState
+from detectors.narratives import MicroCluster, NarrativeState, Strand
 from detectors.post_index import IndexedPost, PostIndex
 from detectors.state import Core, MonitorState
+from detectors.strands import Strands
 
 STATE_VERSION = 2
 """Rises with every change of the state's form; a snapshot of another version is not read, the journal is."""
@@ -78,6 +78,7 @@ class _Forgotten(Struct):
 class _Grouping(Struct):
     """The part of the narratives that is not cut into chunks."""
 
+    placed: int
     new_since_grouping: int
     grouped_at_s: float
     dropped_micros: int
@@ -113,22 +114,26 @@ def decode_record(record_type: type[T], value: bytes) -> T:
 def encode_state(state: MonitorState) -> Snapshot:
     """Bytes of a state, to be read by `decode_state`."""
     narratives, posts = state.narratives, state.posts
-    clusters = narratives.clusters
+    centroids = narratives.centroids
     grouping = _Grouping(
+        narratives.placed,
         narratives.new_since_grouping,
         narratives.grouped_at_s,
         narratives.dropped_micros,
-        clusters.totals.shape[1] if clusters.count else 0,
+        centroids.totals.shape[1] if centroids.count else 0,
     )
-    micros = [
-        (micro, total.tobytes(), int(size))
-        for micro, total, size in zip(narratives.micros.values(), clusters.totals, clusters.sizes, strict=True)
+    strands = [
+        (strand, total.tobytes(), counts)
+        for strand, total, counts in zip(
+            narratives.strands.values(), centroids.totals, centroids.counts.tolist(), strict=True
+        )
     ]
     contents: dict[str, Iterable[list[Any]]] = {
         "core": [[state.core]],
         "grouping": [[grouping]],
         "forgotten": [[_Forgotten(posts.forgotten_posts, posts.forgotten_authors, posts.evicted)]],
-        "micros": _cut(micros, lambda item: item[0].micro_id),
+        "strands": _cut(strands, lambda item: item[0].strand_id),
+        "micros": _cut(narratives.micros.values(), lambda item: item.micro_id),
         "narratives": _cut(narratives.narratives.values(), lambda item: item.narrative_id),
         "posts": _cut(posts.posts.items(), lambda item: item[0]),
         "coordination": [[state.coordination]],
@@ -179,14 +184,17 @@ def decode_state(manifest: bytes, chunks: Mapping[str, bytes]) -> MonitorState:
 
 def _restore_narratives(state: MonitorState, sections: "_Sections") -> None:
     grouping = sections.only("grouping", _Grouping)
-    rows = list(sections.items("micros", tuple[MicroCluster, bytes, int]))
+    rows = list(sections.items("strands", tuple[Strand, bytes, list[int]]))
     totals = np.frombuffer(b"".join(total for _, total, _ in rows), np.int32).reshape(-1, max(1, grouping.dimensions))
     narratives = state.narratives
-    narratives.clusters = MicroClusters.restore(totals, np.array([size for _, _, size in rows], np.int64))
+    narratives.centroids = Strands.restore(totals, np.array([counts for *_, counts in rows], np.int64))
     narratives.restore(
-        {micro.micro_id: micro for micro, _, _ in rows},
+        {strand.strand_id: strand for strand, *_ in rows},
+        {micro.micro_id: micro for micro in sections.items("micros", MicroCluster)},
         {one.narrative_id: one for one in sections.items("narratives", NarrativeState)},
+        state.configuration.narratives,
     )
+    narratives.placed = grouping.placed
     narratives.new_since_grouping = grouping.new_since_grouping
     narratives.grouped_at_s = grouping.grouped_at_s
     narratives.dropped_micros = grouping.dropped_micros

@@ -1,7 +1,7 @@
-"""Micro-clusters into narratives (HDBSCAN), narratives into events (average link), and who inherits a name.
+"""Strands into events (average link), wordings into narratives (HDBSCAN), and who inherits a name.
 
-All distances come from exact products of whole vectors, so the groups depend on nothing but the vectors and their
-order.
+All similarities come from exact products of whole vectors and are then changed number by number, in a fixed order, so
+the groups depend on nothing but the vectors, their times and their order.
 """
 
 from collections import defaultdict
@@ -11,58 +11,109 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.vectors import COSINE, Floats, centroids
+from detectors.strands import Strands, faded
+from detectors.vectors import COSINE, RADIUS, Floats
 
 Item = TypeVar("Item", bound=Hashable)
+Matrix = NDArray[np.float64]
+
+NEVER = -np.inf
+"""Similarity of what is not to be merged (any more)."""
+
+LEAST_DISTANCE = 0.01
+"""Between two wordings, so that HDBSCAN's densities (one over the distance) stay finite."""
 
 
-def narrative_groups(wholes: Floats, least_similarity: float) -> list[list[int]]:
-    """Groups of rows that tell one story, shape (n, d) in; every row is in exactly one, most alone or in few."""
-    return sorted(
-        story for neighbours in neighbourhoods(wholes) for story in stories_in(wholes, neighbours, least_similarity)
-    )
+def event_groups(
+    strands: Strands, rows: NDArray[np.int64], least: float, fading: tuple[float, float]
+) -> list[list[int]]:
+    """Groups of strands, shape (n,) rows in, about one event.
 
-
-def neighbourhoods(wholes: Floats) -> list[list[int]]:
-    """Groups of rows that are nearer to each other than to others, shape (n, d) in; every row is in exactly one.
-
-    HDBSCAN (Campello et al. 2013) with leaves as clusters, the finest it has; what it leaves out is a group of its
-    own. Density is relative, so neighbours may still be far apart where little is near.
+    Average link over the *posts* of the strands: the mean cosine of all pairs of posts of two groups, less what is
+    `faded` over the distance of their mean places in the stream, is at least `least`. That is what average link over
+    every single post would give, had it begun with the strands.
     """
-    import hdbscan  # slow to import, and only the monitor groups
-
-    if len(wholes) < 3:
-        return [[row] for row in range(len(wholes))]
-    labels = hdbscan.HDBSCAN(
-        min_cluster_size=2, min_samples=1, cluster_selection_method="leaf", metric="precomputed"
-    ).fit_predict(_euclidean(wholes))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for row, label in enumerate(labels.tolist()):
-        groups[label if label >= 0 else -1 - row].append(row)
-    return sorted(groups.values())
-
-
-def stories_in(wholes: Floats, neighbours: list[int], least_similarity: float) -> list[list[int]]:
-    """Cut neighbours: those within `least_similarity` (joint cosine) of their centroid, and each other one alone."""
-    if len(neighbours) == 1:
-        return [neighbours]
-    near, far = _split_far(wholes, neighbours, least_similarity)
-    return [*([near] if near else []), *([row] for row in far)]
+    sizes = strands.sizes[rows].astype(np.float64)
+    similarities = cosines(strands.centroids[rows])
+    # The mean cosine of pairs is that of the centroids times the length of each mean vector.
+    totals = strands.totals[rows].astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", totals, totals)) / (RADIUS * sizes)
+    similarities *= lengths[:, None]
+    similarities *= lengths[None, :]
+    places = strands.mean_places[rows]
+    similarities -= faded(np.abs(places[:, None] - places[None, :]), *fading)
+    return [[int(rows[index]) for index in group] for group in average_link(similarities, sizes, least)]
 
 
-def event_groups(wholes: Floats, least_similarity: float) -> list[list[int]]:
-    """Groups of rows (narratives' centroids, shape (n, d)) about one event, by mean cosine between their members."""
-    from scipy.cluster.hierarchy import fcluster, linkage  # slow to import, and only the monitor groups
+def narrative_groups(
+    wordings: Floats, founded_at_s: NDArray[np.float64], least: float, fading: tuple[float, float]
+) -> list[list[int]]:
+    """Groups of one event's wordings that tell one story; every row is in exactly one, many alone.
+
+    HDBSCAN (Campello et al. 2013) over `wordings`, whole sentence vectors of shape (n, d), with clusters by excess of
+    mass: how alike two tellings of one story are differs from event to event, and it needs no one threshold for all.
+    Nearness in time counts (`fading`, over the seconds between their foundings): a rumour's tellings come together.
+    Density is relative, so what is grouped must also reach a mean similarity of `least`.
+    """
+    if len(wordings) < 3:
+        return [[row] for row in range(len(wordings))]
+    similarities = cosines(wordings)
+    similarities -= faded(np.abs(founded_at_s[:, None] - founded_at_s[None, :]), *fading)
+    groups: list[list[int]] = []
+    for label, rows in _by_label(hdbscan_labels(similarities)).items():
+        if label < 0:
+            groups += [[row] for row in rows]
+        else:
+            cut = average_link(similarities[np.ix_(rows, rows)], np.ones(len(rows)), least)
+            groups += [[rows[index] for index in group] for group in cut]
+    return sorted(groups)
+
+
+def hdbscan_labels(similarities: Matrix) -> NDArray[np.int64]:
+    """Labels of HDBSCAN with clusters of two and more by excess of mass, shape (n, n) in, (n,) out; -1 is left out.
+
+    The trees are those of `hdbscan`; the linkage is SciPy's, the same for one neighbour and five times as fast for the
+    many small events. `hdbscan.HDBSCAN` itself is the reference in the tests.
+    """
+    from hdbscan.hdbscan_ import _tree_to_labels  # slow to import, and only the monitor groups
+    from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    if len(wholes) < 2:
-        return [[row] for row in range(len(wholes))]
-    distances = squareform(1.0 - _cosines(wholes), checks=False)
-    labels = fcluster(linkage(distances, "average"), 1.0 - least_similarity, "distance")
-    groups: dict[int, list[int]] = defaultdict(list)
-    for row, label in enumerate(labels.tolist()):
-        groups[label].append(row)
-    return sorted(groups.values())
+    distances = np.maximum(1.0 - similarities, LEAST_DISTANCE)
+    np.fill_diagonal(distances, 0.0)
+    tree = linkage(squareform(distances, checks=False), "single")
+    labels: NDArray[np.int64] = _tree_to_labels(distances, tree, 2, "eom")[0]
+    return labels
+
+
+def average_link(similarities: Matrix, weights: NDArray[np.float64], least: float) -> list[list[int]]:
+    """Groups of rows whose mean similarity, weighted, is at least `least`; shapes (n, n) and (n,) in.
+
+    Agglomerative clustering by the nearest-neighbour chain (Murtagh 1983), which costs n**2; a similarity of two groups
+    is the mean over their pairs. What has no partner within `least` never gets one, as a mean is never above its parts.
+    """
+    count = len(similarities)
+    similar, weight = similarities.copy(), weights.astype(np.float64)
+    np.fill_diagonal(similar, NEVER)
+    members = [[row] for row in range(count)]
+    chain: list[int] = []
+    for start in range(count):
+        if not chain and members[start]:
+            chain = [start]
+        while chain:
+            last = chain[-1]
+            nearest = int(similar[last].argmax())
+            before = chain[-2] if len(chain) > 1 else -1
+            if before >= 0 and similar[last, before] >= similar[last, nearest]:
+                chain = chain[:-2]
+                _merge(similar, weight, members, before, last)
+                if not chain and members[start]:
+                    chain = [start]
+            elif similar[last, nearest] < least:
+                chain = []
+            else:
+                chain.append(nearest)
+    return sorted(sorted(group) for group in members if group)
 
 
 def inherit(groups: Sequence[Sequence[Item]], old: Mapping[Item, str], weight: Mapping[Item, int]) -> list[str | None]:
@@ -85,38 +136,27 @@ def inherit(groups: Sequence[Sequence[Item]], old: Mapping[Item, str], weight: M
     return names
 
 
-def group_centroids(totals: NDArray[np.int32], groups: Sequence[Sequence[int]]) -> Floats:
-    """A centroid for each group of rows, none empty, shape (groups, d); every post has one vote.
-
-    `totals`, shape (n, d), are the rows' sums of whole vectors; they are halved until a group's sum fits int32.
-    """
-    sums = totals[[rows[0] for rows in groups]].astype(np.int64)
-    for group, rows in enumerate(groups):
-        if len(rows) > 1:  # most have one row
-            sums[group] = totals[list(rows)].sum(axis=0, dtype=np.int64)
-    while np.abs(sums).max(initial=0) > np.iinfo(np.int32).max:
-        sums //= 2
-    return centroids(sums.astype(np.int32))
+def cosines(wholes: Floats) -> Matrix:
+    """Cosines of all pairs of whole vectors, shape (n, d) in, (n, n) out, from exact products."""
+    similarities = (wholes @ wholes.T).astype(np.float64)
+    similarities *= COSINE
+    return similarities
 
 
-def _split_far(wholes: Floats, rows: list[int], least_similarity: float) -> tuple[list[int], list[int]]:
-    own = wholes[rows]
-    middle = centroids(own.astype(np.int32).sum(axis=0, dtype=np.int32, keepdims=True))[0]
-    similar = (own @ middle) * COSINE >= least_similarity
-    near = [row for row, is_near in zip(rows, similar, strict=True) if is_near]
-    far = [row for row, is_near in zip(rows, similar, strict=True) if not is_near]
-    return near, far
+def _merge(similar: Matrix, weight: NDArray[np.float64], members: list[list[int]], one: int, other: int) -> None:
+    """Let a group take over another one; means are weighted by what each consists of (Lance and Williams 1967)."""
+    both = weight[one] + weight[other]
+    merged = (weight[one] * similar[one] + weight[other] * similar[other]) / both
+    merged[one] = merged[other] = NEVER
+    similar[other] = similar[:, other] = NEVER
+    similar[one] = similar[:, one] = merged
+    weight[one] = both
+    members[one] += members[other]
+    members[other] = []
 
 
-def _cosines(wholes: Floats) -> NDArray[np.float64]:
-    cosines = (wholes @ wholes.T).astype(np.float64)
-    cosines *= COSINE
-    np.fill_diagonal(cosines, 1.0)
-    return np.minimum(cosines, 1.0, out=cosines)
-
-
-def _euclidean(wholes: Floats) -> NDArray[np.float64]:
-    distances = _cosines(wholes)
-    distances *= -2.0
-    distances += 2.0
-    return np.sqrt(distances, out=distances)
+def _by_label(labels: NDArray[np.int64]) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = defaultdict(list)
+    for row, label in enumerate(labels.tolist()):
+        rows[label].append(row)
+    return rows

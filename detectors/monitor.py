@@ -30,7 +30,6 @@ from detectors.entries import (
 )
 from detectors.forecast import Forecaster
 from detectors.merging import MERGED
-from detectors.micro_clusters import Search
 from detectors.narratives import NarrativeState
 from detectors.origins import SeenOffsets, partition_name
 from detectors.post_index import IndexedPost
@@ -45,6 +44,7 @@ from detectors.records import (
     PostKind,
 )
 from detectors.state import MonitorState
+from detectors.strands import Search
 from detectors.vectors import whole
 from detectors.virality import Mark, author_key, mark_of
 
@@ -137,7 +137,7 @@ class _Batch:
 
     def _search_of(self, vectors: Sequence[Vector]) -> Search:
         weight = self._core.configuration.narratives.lexical_weight
-        return Search(self._state.narratives.clusters, whole(vectors, weight))
+        return Search(self._state.narratives.centroids, whole(vectors, weight))
 
     def _is_placed_by_text(self, post: ScoredPost) -> bool:
         """Whether its text decides; a reshare follows its parent where that is known."""
@@ -199,6 +199,7 @@ class _Batch:
             case ConfigurationEntry():
                 self._core.configuration = entry.configuration
                 self._state.forecaster = Forecaster(entry.forecast)
+                self._state.narratives.weigh_again(entry.configuration.narratives)
                 self._search = None
             case Skip():
                 # In the place of what is left out it counts; where it was announced it says nothing more.
@@ -248,7 +249,7 @@ class _Batch:
         for orphan in self._core.waiting.overdue(float("inf")):
             yield from self._place_overdue(orphan)
         if self._state.narratives.new_since_grouping:
-            yield from self._group()
+            yield from self._group(nothing_more=True)
 
     def _source_partitions(self) -> int:
         """Partitions that the watermark waits for; merged ones are one."""
@@ -323,8 +324,8 @@ class _Batch:
         )
 
     def _count(self, post: ScoredPost, micro_id: str, parent: Mark | None) -> Iterator[Output]:
-        window_s = self._core.configuration.virality.window_s
-        cascade_posts = self._state.narratives.cascade_posts(micro_id, post, window_s)
+        virality = self._core.configuration.virality
+        cascade_posts = self._state.narratives.cascade_posts(micro_id, post, virality)
         mark = self._mark(post, parent, cascade_posts)
         in_ten = self._state.narratives.count(micro_id, post, mark)
         narrative = self._state.narratives.narrative_of(micro_id)
@@ -390,8 +391,10 @@ class _Batch:
             event_at_end=None,
         )
 
-    def _group(self) -> Iterator[Output]:
-        changes = self._state.narratives.group(self._core.time.greatest_at_s, self._core.configuration.narratives)
+    def _group(self, *, nothing_more: bool = False) -> Iterator[Output]:
+        parameters = self._core.configuration.narratives
+        now_s = self._core.time.greatest_at_s
+        changes = self._state.narratives.group(now_s, parameters, nothing_more=nothing_more)
         yield from self._state.narratives.ended()
         yield from Assessor(self._state).grouped(changes)
 

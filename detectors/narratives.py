@@ -1,27 +1,32 @@
-"""Posts into micro-clusters, micro-clusters into narratives, narratives into events, with names that last.
+"""Posts into micro-clusters and strands, micro-clusters into narratives, strands into events, with names that last.
 
-A post joins the nearest micro-cluster, or founds one, which is a narrative of its own until the micro-clusters are
-grouped again. Grouping keeps names: a group carries on the narrative that most of its posts came from. Ids derive
+A post joins the nearest *strand* (posts in loosely similar wording), and within it the *micro-cluster* whose founding
+wording is nearly its own; or it founds them. Strands are grouped into *events*, and the micro-clusters of an event into
+*narratives*. What is new stands alone for its first minutes, so that it is judged by itself and does not hide in what
+is known. Grouping keeps names: a group carries on the narrative, or event, that most of its posts came from. Ids derive
 from the founding post and are never given twice.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import count
 from typing import Literal
 
-import msgspec
+import numpy as np
 from msgspec import Struct, field
 
-from detectors.cascades import Cascades, cascade_of
+from detectors.cascades import Cascades, cascade_of, is_linked
 from detectors.entries import ScoredPost, Vector
-from detectors.grouping import event_groups, group_centroids, inherit, neighbourhoods, stories_in
-from detectors.micro_clusters import MicroClusters, Search
+from detectors.grouping import event_groups, inherit, narrative_groups
 from detectors.named_persons import Names, Withheld, merged, withheld_in
-from detectors.policy import NamedPersonParameters, NarrativeParameters
+from detectors.policy import NamedPersonParameters, NarrativeParameters, ViralityParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
-from detectors.vectors import dense_direction
+from detectors.strands import Search, Strands
+from detectors.vectors import COSINE, Floats, whole, whole_dense
 from detectors.virality import Mark, Tally, author_key
+
+WORDINGS_COMPARED = 512
+"""Most recent wordings of a strand that a post is compared with; bounds the cost of a post in a hot one."""
 
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
 REASONS_SHOWN: tuple[Why, ...] = ("earliest", "most_shared", "most_central", "dissenting", "indicator")
@@ -52,21 +57,39 @@ class Shown(Struct, array_like=True):
 
 
 class MicroCluster(Struct):
-    """Posts in near-identical wording."""
+    """Posts in nearly the wording of the founding post."""
 
     micro_id: str
     founder_id: str
+    founded_at_s: float
+    strand_id: str
     narrative_id: str
-    row: int
+    place: int
+    """Of the founding post in the stream; the order of creation."""
     vector: Vector
     """Of the founding post; what claims are matched with."""
     tally: Tally
     shown: dict[str, Shown] = {}
+    settled: bool = False
+    """Whether it was grouped with others (or alone, among others) since it was new."""
     cascades: Cascades = field(default_factory=Cascades)
     names: Names = field(default_factory=Names)
     """Persons that its posts accuse."""
     founded: int = 1
     """Narratives that were named after its founding post."""
+
+
+class Strand(Struct):
+    """Posts in loosely similar wording; where its centroid lies is in `Narratives.centroids`."""
+
+    strand_id: str
+    founder_id: str
+    event_id: str
+    row: int
+    members: list[str]
+    """Its micro-clusters, in order of creation."""
+    founded: int = 1
+    """Events that were named after its founding post."""
 
 
 class NarrativeState(Struct):
@@ -97,8 +120,8 @@ class Change(Struct, frozen=True):
     """The narrative as it was, where it is no more."""
 
 
-def name_after(post_id: str, kind: Literal["m", "n", "e"], generation: int = 0) -> str:
-    """Id of a micro-cluster, narrative or event that this post founded.
+def name_after(post_id: str, kind: Literal["m", "s", "n", "e"], generation: int = 0) -> str:
+    """Id of a micro-cluster, strand, narrative or event that this post founded.
 
     >>> name_after("post-1", "n") == name_after("post-1", "n")
     True
@@ -109,45 +132,117 @@ def name_after(post_id: str, kind: Literal["m", "n", "e"], generation: int = 0) 
     return f"{kind}-{digest.hexdigest()}"
 
 
-class Narratives:
-    """Everything that is live, at its three levels."""
+class Wordings:
+    """Founding wordings of a strand's micro-clusters, as whole vectors side by side."""
 
     def __init__(self) -> None:
-        self.clusters = MicroClusters()
+        self.micro_ids: list[str] = []
+        self._wholes: Floats = np.zeros((0, 0), np.float32)
+
+    def put(self, micro_id: str, whole_vector: Floats) -> None:
+        """Add a wording, shape (d,); of more than `WORDINGS_COMPARED` the oldest is compared no more."""
+        if len(self.micro_ids) == WORDINGS_COMPARED:
+            self._keep(range(1, WORDINGS_COMPARED))
+        count = len(self.micro_ids)
+        if count == len(self._wholes):
+            grown = np.zeros((max(2, 2 * count), len(whole_vector)), np.float32)
+            grown[:count] = self._wholes[:count] if count else 0.0
+            self._wholes = grown
+        self._wholes[count] = whole_vector
+        self.micro_ids.append(micro_id)
+
+    def nearest(self, whole_vector: Floats) -> tuple[str | None, float]:
+        """The micro-cluster with the nearest wording, and the cosine; a tie goes to the older one."""
+        if not self.micro_ids:
+            return None, -1.0
+        products = self._wholes[: len(self.micro_ids)] @ whole_vector
+        index = int(products.argmax())
+        return self.micro_ids[index], float(products[index]) * COSINE
+
+    def remove(self, micro_id: str) -> None:
+        """Forget a wording."""
+        if micro_id in self.micro_ids:
+            self._keep([index for index, one in enumerate(self.micro_ids) if one != micro_id])
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        self._wholes = self._wholes[list(indices)]
+        self.micro_ids = [self.micro_ids[index] for index in indices]
+
+
+class Narratives:
+    """Everything that is live, at its levels."""
+
+    def __init__(self) -> None:
+        self.centroids = Strands()
+        self.strands: dict[str, Strand] = {}
+        """In order of creation, which is the order of the rows of `centroids`."""
         self.micros: dict[str, MicroCluster] = {}
-        """In order of creation, which is the order of the rows of `clusters`."""
+        """In order of creation."""
         self.narratives: dict[str, NarrativeState] = {}
+        self.placed = 0
+        """Posts that were placed by their text: the stream's own clock."""
         self.new_since_grouping = 0
         self.grouped_at_s = 0.0
         self.dropped_micros = 0
-        self._ids_by_row: list[str] = []
+        self._strand_ids: list[str] = []
+        """By row."""
+        self._wordings: dict[str, Wordings] = {}
+        """By strand; follows from the founders' vectors."""
+        self._by_words: dict[bytes, str] = {}
+        """Micro-cluster that was founded by these very words."""
+        self._grouped: dict[str, tuple[str, ...]] = {}
+        """By event: micro-clusters that were grouped last; of the same ones the groups would be the same."""
         self._ended: list[MicroClusterEnd] = []
         self._naming: dict[str, None] = {}
         """Micro-clusters whose posts name somebody; not stored."""
         self._withheld: tuple[NamedPersonParameters, Withheld] | None = None
         """Names that nothing may show, until another is told; not stored: it follows from the rest."""
 
-    def restore(self, micros: dict[str, MicroCluster], narratives: dict[str, NarrativeState]) -> None:
-        """Take over what a snapshot held (`clusters` is restored apart)."""
-        self.micros, self.narratives = micros, narratives
-        self._ids_by_row = list(micros)
+    def restore(
+        self,
+        strands: dict[str, Strand],
+        micros: dict[str, MicroCluster],
+        narratives: dict[str, NarrativeState],
+        parameters: NarrativeParameters,
+    ) -> None:
+        """Take over what a snapshot held (`centroids` is restored apart)."""
+        self.strands, self.micros, self.narratives = strands, micros, narratives
         self._naming = {micro_id: None for micro_id, micro in micros.items() if micro.names.told}
         self._withheld = None
+        self.weigh_again(parameters)
+
+    def weigh_again(self, parameters: NarrativeParameters) -> None:
+        """Make the wordings from the founders' vectors: after a restore, or when the channels' weights changed."""
+        self._strand_ids = list(self.strands)
+        self._wordings, self._by_words, self._grouped = {}, {}, {}
+        for micro in self.micros.values():
+            self._know(micro, whole([micro.vector], parameters.lexical_weight)[0])
 
     def join(
         self, post: ScoredPost, vector: Vector, search: Search, place: int, parameters: NarrativeParameters
     ) -> str:
-        """Put a post, the batch's `place`-th, with its nearest micro-cluster, or let it found one; the micro's id."""
-        row, similarity = search.nearest(place)
-        if row >= 0 and similarity >= parameters.micro_similarity:
-            self.clusters.absorb(row, search.vector(place))
-            search.changed(row)
-            micro = self.micros[self._ids_by_row[row]]
-            _show(micro, "most_central", similarity, post)
-            return micro.micro_id
-        nearest = self._ids_by_row[row] if row >= 0 and similarity >= parameters.event_similarity else None
-        search.changed(self.clusters.found(search.vector(place)))
-        return self._found(post, vector, nearest)
+        """Put a post, the batch's `place`-th, with its micro-cluster, or let it found one; the micro-cluster's id."""
+        self.placed += 1
+        whole_vector = search.vector(place)
+        micro = self.micros.get(self._by_words.get(_words_key(vector), ""))
+        if micro is not None:
+            row, similarity = self.strands[micro.strand_id].row, 1.0
+        else:
+            fading = (parameters.event_fading, float(parameters.event_fading_posts))
+            row, similarity = search.nearest(place, self.placed, fading)
+        if row < 0 or similarity < parameters.strand_similarity:
+            near = self.strands[self._strand_ids[row]] if similarity >= parameters.joining_similarity else None
+            search.changed(self.centroids.found(whole_vector, self.placed))
+            generation = self._unused(post.post_id)
+            return self._found(post, vector, whole_vector, self._found_strand(post, near, generation), generation)
+        strand = self.strands[self._strand_ids[row]]
+        micro = micro or self._of_wording(strand, whole_vector, parameters.micro_similarity)
+        self.centroids.absorb(row, whole_vector, self.placed)
+        search.changed(row)
+        if micro is None:
+            return self._found(post, vector, whole_vector, strand, self._unused(post.post_id))
+        _show(micro, "most_central", similarity, post)
+        return micro.micro_id
 
     def count(self, micro_id: str, post: ScoredPost, mark: Mark) -> int:
         """Count a post in its micro-cluster and narrative; posts in the narrative's ten minutes now."""
@@ -161,9 +256,15 @@ class Narratives:
                 _show(micro, "indicator", post.incitement, post)
         return self.narratives[micro.narrative_id].tally.add(mark)
 
-    def cascade_posts(self, micro_id: str, post: ScoredPost, window_s: float) -> int:
-        """Note a post in its cascade; posts of the cascade in the window that ends with it."""
-        return self.micros[micro_id].cascades.add(cascade_of(post), post.created_at_s, window_s)
+    def cascade_posts(self, micro_id: str, post: ScoredPost, parameters: ViralityParameters) -> int:
+        """Note a post in its cascade; posts of the cascade in the window that ends with it.
+
+        Copies that do not say what they follow count for less: share buttons, headline feeds and give-aways make many.
+        """
+        posts = self.micros[micro_id].cascades.add(cascade_of(post), post.created_at_s, parameters.window_s)
+        if is_linked(post):
+            return posts
+        return posts * parameters.least_cascade_posts // max(parameters.least_cascade_posts, parameters.least_copies)
 
     def shared(self, micro_id: str, root: ScoredPost, root_id: str, text: str, reshares: int) -> None:
         """Remember the most shared post, with the text that its reshare carries."""
@@ -215,6 +316,9 @@ class Narratives:
         for micro in self.micros.values():
             gone = {one.post_id for one in micro.shown.values() if one.is_of(post_ids, author_key)}
             if micro.founder_id in gone or micro.founder_id in post_ids:
+                strand = self.strands[micro.strand_id]
+                if strand.founder_id == micro.founder_id:
+                    strand.founder_id = strand.strand_id
                 micro.founder_id = micro.micro_id
             if gone:
                 micro.shown = {why: one for why, one in micro.shown.items() if one.post_id not in gone}
@@ -240,32 +344,18 @@ class Narratives:
         return [self.micros[micro_id] for micro_id in narrative.members if micro_id in self.micros]
 
     def wordings(self, narrative: NarrativeState) -> list[tuple[str, Vector]]:
-        """What a narrative says, as texts with vectors: how its largest micro-clusters began, and where they are now.
+        """What a narrative says, as texts with vectors: the founding wordings of its largest micro-clusters.
 
-        Wordings drift: the centroid stands for what most of a micro-cluster's posts say, and goes with the texts
-        closest to it and shared most. Each pair comes once.
+        Where what is told drifts, it founds new ones, which grow.
         """
-        micros = sorted(self.live_members(narrative), key=lambda one: (-one.tally.posts, one.row))[:WORDINGS_MICROS]
-        pairs: dict[tuple[str, bytes], tuple[str, Vector]] = {}
+        micros = sorted(self.live_members(narrative), key=lambda one: (-one.tally.posts, one.place))[:WORDINGS_MICROS]
+        pairs: dict[str, tuple[str, Vector]] = {}
         for micro in micros:
-            centroid = self._centroid(micro)
-            sources: tuple[tuple[Why, Vector], ...] = (
-                ("earliest", micro.vector),
-                ("most_central", centroid),
-                ("most_shared", centroid),
-            )
-            for why, vector in sources:
+            for why in ("earliest", "most_shared"):
                 if why in micro.shown:
                     text = micro.shown[why].text
-                    pairs.setdefault((text, vector.dense), (text, vector))
+                    pairs.setdefault(text, (text, micro.vector))
         return list(pairs.values())
-
-    def _centroid(self, micro: MicroCluster) -> Vector:
-        """Sentence vector of the middle of a micro-cluster; a single post's is its own."""
-        if self.clusters.sizes[micro.row] == 1:
-            return micro.vector
-        dense = dense_direction(self.clusters.totals[micro.row], len(micro.vector.dense))
-        return msgspec.structs.replace(micro.vector, dense=dense)
 
     def exemplars(self, narrative: NarrativeState) -> dict[Why, Shown]:
         """Return the best of each kind over its micro-clusters, each post once."""
@@ -282,23 +372,30 @@ class Narratives:
     def is_due(self, now_s: float, parameters: NarrativeParameters) -> bool:
         """Whether to group again: enough is new, or time has passed; the more are live, the longer the pause.
 
-        A grouping costs the square of the live micro-clusters, so the pause grows with it.
+        A grouping costs the square of the live strands, so the pause grows with it.
         """
-        live = len(self.micros)
         if not self.new_since_grouping:
             return False
-        if self.new_since_grouping >= max(parameters.recluster_changes, live // 10):
+        if self.new_since_grouping >= max(parameters.regroup_changes, len(self.micros) // 10):
             return True
-        return now_s - self.grouped_at_s >= parameters.recluster_after_s * (1.0 + (live / 500.0) ** 2)
+        return now_s - self.grouped_at_s >= parameters.regroup_after_s * (1.0 + (len(self.strands) / 500.0) ** 2)
 
-    def group(self, now_s: float, parameters: NarrativeParameters) -> list[Change]:
-        """Let idle micro-clusters die, group the rest into narratives and events; what became of the narratives."""
+    def group(self, now_s: float, parameters: NarrativeParameters, *, nothing_more: bool = False) -> list[Change]:
+        """Let idle micro-clusters die, group the rest into events and narratives; what became of the narratives.
+
+        With `nothing_more` to come what is new is grouped too.
+        """
         changes = self._bury(now_s, parameters)
         self.new_since_grouping = 0
         self.grouped_at_s = now_s
-        neighbours = self._neighbours(parameters)
-        changes += self._group_narratives(neighbours, parameters)
-        self._group_events(neighbours, parameters)
+        self._group_events(parameters)
+        settled_at_s = np.inf if nothing_more else now_s - parameters.settling_s
+        for micro in self.micros.values():
+            is_single = micro.tally.posts < parameters.followed_posts
+            micro.settled = micro.settled or is_single or micro.founded_at_s <= settled_at_s
+        changes += self._group_narratives(parameters)
+        if not all(micro.settled for micro in self.micros.values()):
+            self.new_since_grouping = 1  # they are grouped when time has passed
         return changes
 
     def ended(self) -> list[MicroClusterEnd]:
@@ -306,35 +403,56 @@ class Narratives:
         ended, self._ended = self._ended, []
         return ended
 
-    def _found(self, post: ScoredPost, vector: Vector, nearest: str | None) -> str:
-        generation = self._unused(post.post_id)
+    def _of_wording(self, strand: Strand, whole_vector: Floats, least: float) -> MicroCluster | None:
+        micro_id, similarity = self._wordings[strand.strand_id].nearest(whole_vector)
+        return self.micros[micro_id] if micro_id is not None and similarity >= least else None
+
+    def _found_strand(self, post: ScoredPost, near: Strand | None, generation: int) -> Strand:
+        strand_id = name_after(post.post_id, "s", generation)
+        strand = Strand(
+            strand_id=strand_id,
+            founder_id=post.post_id,
+            event_id=near.event_id if near else name_after(post.post_id, "e", generation),
+            row=self.centroids.count - 1,
+            members=[],
+            founded=generation + 1,
+        )
+        self.strands[strand_id] = strand
+        self._strand_ids.append(strand_id)
+        return strand
+
+    def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, generation: int) -> str:
         micro_id = name_after(post.post_id, "m", generation)
         narrative_id = name_after(post.post_id, "n", generation)
-        event_id = self.narratives[self.micros[nearest].narrative_id].event_id if nearest else None
-        self.micros[micro_id] = MicroCluster(
+        micro = MicroCluster(
             micro_id=micro_id,
             founder_id=post.post_id,
+            founded_at_s=post.created_at_s,
+            strand_id=strand.strand_id,
             narrative_id=narrative_id,
-            row=self.clusters.count - 1,
+            place=self.placed,
             vector=vector,
             tally=Tally(),
             founded=generation + 1,
         )
-        self._ids_by_row.append(micro_id)
+        self.micros[micro_id] = micro
+        self._know(micro, whole_vector)
+        strand.members.append(micro_id)
         self.narratives[narrative_id] = NarrativeState(
-            narrative_id=narrative_id,
-            event_id=event_id or name_after(post.post_id, "e"),
-            members=[micro_id],
-            tally=Tally(),
+            narrative_id=narrative_id, event_id=strand.event_id, members=[micro_id], tally=Tally()
         )
         self.new_since_grouping += 1
         return micro_id
 
+    def _know(self, micro: MicroCluster, whole_vector: Floats) -> None:
+        self._wordings.setdefault(micro.strand_id, Wordings()).put(micro.micro_id, whole_vector)
+        self._by_words.setdefault(_words_key(micro.vector), micro.micro_id)
+
     def _unused(self, post_id: str) -> int:
         """Generation that is free: a post may come again when the index has forgotten it."""
         for generation in count():
-            taken = name_after(post_id, "m", generation) in self.micros
-            if not taken and name_after(post_id, "n", generation) not in self.narratives:
+            names = [name_after(post_id, kind, generation) for kind in ("m", "s", "n")]
+            if names[0] not in self.micros and names[1] not in self.strands and names[2] not in self.narratives:
                 return generation
         raise AssertionError
 
@@ -356,46 +474,103 @@ class Narratives:
                     micro_cluster=micro.micro_id, narrative_id=narrative.narrative_id, event_id=narrative.event_id
                 )
             )
-            del self.micros[micro.micro_id]
-            if micro.micro_id in self._naming:
-                del self._naming[micro.micro_id]
-                self._withheld = None
+            self._forget(micro)
             if not narrative.members:
                 del self.narratives[narrative.narrative_id]
                 changes.append(Change("death", narrative.narrative_id, None, narrative.tally.posts, narrative))
-        if idle:
-            self.clusters.remove([micro.row for micro in idle])
-            self._ids_by_row = list(self.micros)
-            for row, micro in enumerate(self.micros.values()):
-                micro.row = row
+        self._bury_strands()
         return changes
 
-    def _neighbours(self, parameters: NarrativeParameters) -> list[list[int]]:
-        """Rows of the micro-clusters that are live, the most recently active as far as the cap goes, in groups."""
-        recent = sorted(self.micros.values(), key=lambda micro: (-micro.tally.last_at_s, micro.row))
-        rows = sorted(micro.row for micro in recent[: parameters.clustered_micro_clusters])
-        return [[rows[index] for index in group] for group in neighbourhoods(self.clusters.centroids[rows])]
+    def _forget(self, micro: MicroCluster) -> None:
+        del self.micros[micro.micro_id]
+        if micro.micro_id in self._naming:
+            del self._naming[micro.micro_id]
+            self._withheld = None
+        self.strands[micro.strand_id].members.remove(micro.micro_id)
+        self._wordings[micro.strand_id].remove(micro.micro_id)
+        key = _words_key(micro.vector)
+        if self._by_words.get(key) == micro.micro_id:
+            del self._by_words[key]
 
-    def _group_narratives(self, neighbours: list[list[int]], parameters: NarrativeParameters) -> list[Change]:
-        stories = [
-            [self._ids_by_row[row] for row in story]
-            for rows in neighbours
-            for story in stories_in(self.clusters.centroids, rows, parameters.narrative_similarity)
+    def _bury_strands(self) -> None:
+        empty = [strand for strand in self.strands.values() if not strand.members]
+        if not empty:
+            return
+        self.centroids.remove([strand.row for strand in empty])
+        for strand in empty:
+            del self.strands[strand.strand_id]
+            del self._wordings[strand.strand_id]
+        self._strand_ids = list(self.strands)
+        for row, strand in enumerate(self.strands.values()):
+            strand.row = row
+
+    def _group_events(self, parameters: NarrativeParameters) -> None:
+        """Group strands by what they are about, the most recently active as far as the cap goes."""
+        last_places = self.centroids.last_places
+        recent = np.argsort(-last_places, kind="stable")[: parameters.grouped_strands]
+        fading = (parameters.event_fading, float(parameters.event_fading_posts))
+        groups = [
+            [self._strand_ids[row] for row in group]
+            for group in event_groups(self.centroids, np.sort(recent), parameters.event_similarity, fading)
         ]
-        old = {micro_id: self.micros[micro_id].narrative_id for story in stories for micro_id in story}
-        # A narrative with micro-clusters beyond the cap stays whole; the others are grouped without it.
-        partly = {micro.narrative_id for micro in self.micros.values() if micro.micro_id not in old}
-        stories = [[micro_id for micro_id in story if old[micro_id] not in partly] for story in stories]
-        groups = sorted((story for story in stories if story), key=lambda story: self.micros[story[0]].row)
+        old = {strand_id: self.strands[strand_id].event_id for group in groups for strand_id in group}
+        weight = {strand_id: int(self.centroids.sizes[self.strands[strand_id].row]) for strand_id in old}
+        for group, name in zip(groups, inherit(groups, old, weight), strict=True):
+            event_id = name or self._new_event(self.strands[group[0]])
+            for strand_id in group:
+                self.strands[strand_id].event_id = event_id
+
+    def _new_event(self, founder: Strand) -> str:
+        founder.founded += 1
+        return name_after(founder.founder_id, "e", founder.founded)
+
+    def _group_narratives(self, parameters: NarrativeParameters) -> list[Change]:
+        """Group the micro-clusters of each event that changed."""
+        by_event: dict[str, list[MicroCluster]] = {}
+        for micro in self.micros.values():
+            if micro.settled:
+                by_event.setdefault(self.strands[micro.strand_id].event_id, []).append(micro)
+        groups: list[list[str]] = []
+        grouped: dict[str, tuple[str, ...]] = {}
+        for event_id, micros in by_event.items():
+            kept = self._within_cap(micros, parameters.grouped_micro_clusters)
+            grouped[event_id] = tuple(micro.micro_id for micro in kept)
+            if self._grouped.get(event_id) != grouped[event_id]:
+                groups += self._stories(kept, parameters)
+        self._grouped = grouped
+        old = {micro_id: self.micros[micro_id].narrative_id for group in groups for micro_id in group}
         weight = {micro_id: self.micros[micro_id].tally.posts for micro_id in old}
-        names = inherit(groups, old, weight)
-        return self._rename(groups, names, old, weight)
+        changes = self._rename(groups, inherit(groups, old, weight), old, weight)
+        for narrative in self.narratives.values():
+            narrative.event_id = self.strands[self.micros[narrative.members[0]].strand_id].event_id
+        return changes
+
+    def _within_cap(self, micros: list[MicroCluster], most: int) -> list[MicroCluster]:
+        """Return the most recently active ones, in order; a narrative with one that is beyond the cap stays whole."""
+        if len(micros) <= most:
+            return micros
+        recent = sorted(micros, key=lambda micro: (-micro.tally.last_at_s, micro.place))[:most]
+        ids = {micro.micro_id for micro in recent}
+        partly = {micro.narrative_id for micro in micros if micro.micro_id not in ids}
+        return [micro for micro in micros if micro.micro_id in ids and micro.narrative_id not in partly]
+
+    @staticmethod
+    def _stories(micros: list[MicroCluster], parameters: NarrativeParameters) -> list[list[str]]:
+        if not micros:
+            return []
+        groups = narrative_groups(
+            whole_dense([micro.vector for micro in micros]),
+            np.array([micro.founded_at_s for micro in micros]),
+            parameters.narrative_similarity,
+            (parameters.narrative_fading, parameters.narrative_fading_s),
+        )
+        return [[micros[index].micro_id for index in group] for group in groups]
 
     def _rename(
         self, groups: list[list[str]], names: list[str | None], old: dict[str, str], weight: dict[str, int]
     ) -> list[Change]:
         changes: list[Change] = []
-        before = {narrative_id: set(narrative.members) for narrative_id, narrative in self.narratives.items()}
+        before = {narrative_id: set(self.narratives[narrative_id].members) for narrative_id in old.values()}
         for group, name in zip(groups, names, strict=True):
             if name is not None and before[name] == set(group):
                 continue
@@ -417,7 +592,7 @@ class Narratives:
 
     def _regroup(self, group: list[str], name: str | None) -> NarrativeState:
         """Make a narrative of these micro-clusters, carrying on `name` or under a new one after the oldest."""
-        micros = sorted((self.micros[micro_id] for micro_id in group), key=lambda micro: micro.row)
+        micros = sorted((self.micros[micro_id] for micro_id in group), key=lambda micro: micro.place)
         if name is None:
             founder = micros[0]
             name = name_after(founder.founder_id, "n", founder.founded)
@@ -435,45 +610,6 @@ class Narratives:
             micro.narrative_id = name
             narrative.tally = narrative.tally.merge(micro.tally)
         return narrative
-
-    def _group_events(self, neighbours: list[list[int]], parameters: NarrativeParameters) -> None:
-        """Group narratives by what they are about; those of one neighbourhood stay together."""
-        units = self._units(neighbours)
-        if not units:
-            return
-        rows = [
-            [self.micros[micro_id].row for narrative_id in unit for micro_id in self.narratives[narrative_id].members]
-            for unit in units
-        ]
-        wholes = group_centroids(self.clusters.totals, rows)
-        groups = [
-            [narrative_id for index in group for narrative_id in units[index]]
-            for group in event_groups(wholes, parameters.event_similarity)
-        ]
-        old = {narrative_id: self.narratives[narrative_id].event_id for unit in units for narrative_id in unit}
-        weight = {narrative_id: self.narratives[narrative_id].tally.posts for narrative_id in old}
-        for group, name in zip(groups, inherit(groups, old, weight), strict=True):
-            event_id = name or self._new_event(group)
-            for narrative_id in group:
-                self.narratives[narrative_id].event_id = event_id
-
-    def _units(self, neighbours: list[list[int]]) -> list[list[str]]:
-        """Narratives of each neighbourhood, by the first micro-cluster that places them."""
-        units: list[list[str]] = []
-        placed: set[str] = set()
-        for rows in neighbours:
-            unit = dict.fromkeys(self.micros[self._ids_by_row[row]].narrative_id for row in rows)
-            units.append([narrative_id for narrative_id in unit if narrative_id not in placed])
-            placed.update(unit)
-        return [unit for unit in units if unit]
-
-    def _new_event(self, group: list[str]) -> str:
-        founder = min(
-            (self.micros[micro_id] for narrative_id in group for micro_id in self.narratives[narrative_id].members),
-            key=lambda micro: micro.row,
-        )
-        founder.founded += 1
-        return name_after(founder.founder_id, "e", founder.founded)
 
 
 def _heaviest(items: list[str], names: dict[str, str], weight: dict[str, int]) -> str:
@@ -502,6 +638,11 @@ def _show(micro: MicroCluster, why: Why, rank: float, post: ScoredPost) -> None:
 def _sources(post: ScoredPost) -> tuple[str, ...]:
     """Posts that a reshare repeats; every other post speaks for itself."""
     return tuple(one for one in (post.parent_id, post.root_id) if one) if post.kind == "reshare" else ()
+
+
+def _words_key(vector: Vector) -> bytes:
+    """Name the words of a text, whatever their order; its sentence where it has none."""
+    return hashlib.blake2b(vector.lexical if any(vector.lexical) else vector.dense, digest_size=16).digest()
 
 
 def _words(post: ScoredPost) -> tuple[str, ...]:

@@ -25,23 +25,42 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     lexical_weight: Ratio = 0.5
     """Share of the squared length that the lexical channel has in the joint vector (equal: benchmarks, task N)."""
-    micro_similarity: Ratio = 0.475
-    """Least joint cosine between a post and its micro-cluster's centroid. Of .45, .475, .5 and .55 the one that serves
-    both levels over two corpora: looser blurs stories, tighter scatters events (benchmarks, task N)."""
-    narrative_similarity: Ratio = 0.80
-    """Least joint cosine between a micro-cluster and its narrative's centroid: HDBSCAN alone pairs whatever is left."""
-    event_similarity: Ratio = 0.25
-    """Least mean joint cosine (average link) at which narratives belong to one event."""
-    recluster_changes: Count = 32
-    """New micro-clusters after which HDBSCAN runs again (or a tenth of the live ones, whichever is more)."""
-    recluster_after_s: Positive = 120.0
-    """Event time after which it runs again if anything is new."""
-    clustered_micro_clusters: Count = 3000
-    """HDBSCAN sees at most so many, the most recently active; bounds its cost."""
+    strand_similarity: Ratio = 0.5
+    """Least similarity (joint cosine, less what time takes) of a post and its strand's centroid: a first, cheap
+    grouping that later steps take as given, so rather tight."""
+    micro_similarity: Ratio = 0.8
+    """Least joint cosine of a post and the founding wording of its micro-cluster: the same words but for a few."""
+    joining_similarity: Ratio = 0.25
+    """Least similarity of the nearest strand at which a new strand begins in that one's event."""
+    event_similarity: Ratio = 0.13
+    """Least mean similarity (average link) of the posts of one event (three corpora; benchmarks, task N)."""
+    event_fading: Ratio = 0.12
+    """Similarity that events lose at most by distance in the stream."""
+    event_fading_posts: Count = 1400
+    """Posts apart, in the stream, at which half of it is lost. Counted in posts, it fits any rate."""
+    narrative_similarity: Ratio = 0.3
+    """Least mean similarity (sentence channel alone) of the wordings of one narrative: a floor below HDBSCAN."""
+    narrative_fading: Ratio = 0.25
+    """Similarity that wordings lose at most by distance in time: of one event, one story is told at one time."""
+    narrative_fading_s: Positive = 7200.0
+    """Seconds between their foundings at which half of it is lost: half of a post's reshares come in 1 to 2 hours."""
+    settling_s: Positive = 600.0
+    """A new wording that others follow stands alone for so long, and is judged alone."""
+    followed_posts: Count = 3
+    """Posts from which a wording counts as followed; a single voice is grouped at once."""
+    regroup_changes: Count = 32
+    """New micro-clusters after which all are grouped again (or a tenth of the live ones, whichever is more)."""
+    regroup_after_s: Positive = 120.0
+    """Event time after which they are if anything is new."""
+    grouped_strands: Count = 3000
+    """Strands that are grouped into events, the most recently active; bounds the cost."""
+    grouped_micro_clusters: Count = 1000
+    """Micro-clusters of one event that are grouped into narratives, the most recently active; bounds the cost."""
     live_micro_clusters: Count = 20000
     """Hard cap; beyond it the one idle longest dies, and is counted."""
-    idle_after_s: Positive = 48 * 3600.0
-    """A micro-cluster without posts for so long dies."""
+    idle_after_s: Positive = 7 * 86400.0
+    """A micro-cluster without posts for so long dies: rumours come back after days, and a thinned out event is grouped
+    worse (benchmarks, task N)."""
     post_horizon_s: Positive = 48 * 3600.0
     """How long the index of posts remembers a post."""
     indexed_posts: Count = 2_000_000
@@ -56,8 +75,11 @@ class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_field
     least_posts: Count = 12
     """Effect floor: posts in the window."""
     least_cascade_posts: Count = 15
-    """Effect floor: posts in the window that share, answer or literally repeat one post. Many who talk of one topic in
+    """Effect floor: posts in the window that share or answer one post, which they name. Many who talk of one topic in
     words of their own are a topic, not yet a narrative that spreads."""
+    least_copies: Count = 40
+    """Or so many posts in the window of the very same words that do not say what they follow: share buttons, headline
+    feeds and give-aways make such copies too, so it takes more of them."""
     least_worded_posts: Count = 200
     """Or so many posts in the window, whatever their words: a rumour that everyone tells in words of their own."""
     least_authors: Count = 8

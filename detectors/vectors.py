@@ -98,12 +98,6 @@ def cosine(one: bytes, other: bytes) -> float:
     return int(left @ right) / math.sqrt(squares) if squares else 0.0
 
 
-def dense_direction(totals: NDArray[np.int32], dimensions: int) -> bytes:
-    """Sentence channel of a sum of whole vectors of both channels, as int8, shape (dimensions,)."""
-    [(direction, _)] = _to_int8(_unit(totals[None, :dimensions]).astype(np.float32))
-    return direction
-
-
 def to_whole(directions: NDArray[np.float64]) -> Floats:
     """Whole numbers nearest rows of length at most 1, shape (n, d).
 

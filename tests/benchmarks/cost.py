@@ -15,11 +15,11 @@ from corpora import corpus_name, files, in_time, post_of, read_rows, score
 from throughput import SEED, TOPICS, _near, _synthetic, _units
 
 from detectors.entries import ScoredPost
-from detectors.micro_clusters import MicroClusters, Search
 from detectors.monitor import BATCH, fold, new_state
 from detectors.policy import Configuration, NarrativeParameters
 from detectors.replay import opening_entries, source_end
 from detectors.state import MonitorState
+from detectors.strands import Search, Strands
 from detectors.vectors import whole
 from streams.models import configuration_of, load_scorer
 from streams.settings import Settings
@@ -59,24 +59,24 @@ def rows(settings: Settings, data: Path) -> list[dict]:
 
 
 def _search_and_join(live: int) -> dict:
-    """Microseconds of processor time in which a post finds its micro-cluster among so many, and joins it."""
+    """Microseconds of processor time in which a post finds its strand among so many, and joins it."""
     chance = np.random.default_rng(SEED)
     weight = NarrativeParameters().lexical_weight
     topics = _units(chance, TOPICS)
-    clusters = MicroClusters()
+    strands = Strands()
     for start in range(0, live, BATCH):
         count = min(BATCH, live - start)
         centres = _near(chance, topics[chance.integers(0, TOPICS, count)], 0.3)
         for vector in whole([post.vector for post in _synthetic(centres, start)], weight):
-            clusters.found(vector)
+            strands.found(vector)
     coming = _near(chance, topics[chance.integers(0, TOPICS, SEARCHED_POSTS)], 0.3)
     vectors = whole([post.vector for post in _synthetic(coming, live)], weight)
     started = time.process_time()
     for start in range(0, SEARCHED_POSTS, BATCH):
-        search = Search(clusters, vectors[start : start + BATCH])
+        search = Search(strands, vectors[start : start + BATCH])
         for place in range(len(vectors[start : start + BATCH])):
             row, _ = search.nearest(place)
-            clusters.absorb(row, search.vector(place))
+            strands.absorb(row, search.vector(place))
             search.changed(row)
     micros = 1e6 * (time.process_time() - started) / SEARCHED_POSTS
     return _row("search_and_join_microseconds", micros, "synthetic", SEARCH_ANCHORS.get(live), micro_clusters=live)

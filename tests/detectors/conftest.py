@@ -81,8 +81,20 @@ class Streams:
     def configuration(self, **changes):
         """Small numbers: alerts open, groups change and clusters die within a few hundred posts."""
         small = {
-            "virality": {"least_posts": 4, "least_cascade_posts": 4, "least_worded_posts": 8, "least_authors": 3},
-            "narratives": {"recluster_changes": 6, "idle_after_s": 7200, "post_horizon_s": 5400},
+            "virality": {
+                "least_posts": 4,
+                "least_cascade_posts": 4,
+                "least_copies": 4,
+                "least_worded_posts": 8,
+                "least_authors": 3,
+            },
+            "narratives": {
+                "micro_similarity": 0.5,
+                "settling_s": 60,
+                "regroup_changes": 6,
+                "idle_after_s": 7200,
+                "post_horizon_s": 5400,
+            },
             "life_cycle": {"peaked_after_s": 600, "cleared_after_s": 1800, "pages_per_hour": 2},
             "embedding_space": self.scorer.space,
             "source_partitions": PARTITIONS,

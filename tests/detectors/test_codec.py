@@ -113,7 +113,7 @@ def test_an_entry_of_no_known_kind_is_refused():
 @pytest.fixture(scope="module")
 def state(streams):
     state = new_state()
-    changes = {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6}}
+    changes = {"narratives": {"micro_similarity": 0.7}}
     list(fold(state, streams.journal(11, 300, **changes)[:-5]))
     return state
 

@@ -24,7 +24,7 @@ def flooded():
     configured = streams.configured(
         source_partitions=1,
         life_cycle={"pages_per_hour": PAGES_PER_HOUR},
-        narratives={"micro_similarity": 0.8, "narrative_similarity": 0.95, "recluster_changes": 10_000},
+        narratives={"micro_similarity": 0.8, "settling_s": 100_000.0},
     )
     rows = []
     for number in range(FAKES):

@@ -1,12 +1,19 @@
+import warnings
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from sklearn.metrics import adjusted_rand_score
 
-from detectors.grouping import event_groups, group_centroids, inherit, narrative_groups, neighbourhoods, stories_in
+from detectors.grouping import average_link, cosines, event_groups, hdbscan_labels, inherit, narrative_groups
+from detectors.strands import Strands
 from detectors.vectors import COSINE, to_whole
+
+NO_FADING = (0.0, 1.0)
 
 
 def wholes(seed, count, middles=6, spread=0.3):
@@ -20,47 +27,122 @@ def each_once(groups, count):
     return sorted(row for group in groups for row in group) == list(range(count)) and all(groups)
 
 
+def strands_of(rows, sizes=None):
+    strands = Strands()
+    for place, row in enumerate(rows):
+        at = strands.found(row, place)
+        for _ in range(sizes[place] - 1 if sizes else 0):
+            strands.absorb(at, row, place)
+    return strands
+
+
+def labels_of(groups, count):
+    labels = np.zeros(count, int)
+    for label, group in enumerate(groups):
+        labels[group] = label
+    return labels
+
+
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 60), st.floats(0.0, 1.0))
-def test_every_row_is_in_exactly_one_group_at_every_level(seed, count, similarity):
+@given(st.integers(0, 2**32 - 1), st.integers(0, 60), st.floats(0.0, 1.0), st.floats(0.0, 0.5))
+def test_every_row_is_in_exactly_one_group_at_every_level(seed, count, similarity, most):
     rows = wholes(seed, max(1, count))[:count]
-    assert each_once(neighbourhoods(rows), count)
-    assert each_once(narrative_groups(rows, similarity), count)
-    assert each_once(event_groups(rows, similarity), count)
+    founded_at_s = np.random.default_rng(seed).uniform(0, 9e4, count)
+    assert each_once(narrative_groups(rows, founded_at_s, similarity, (most, 7200.0)), count)
+    assert each_once(event_groups(strands_of(rows), np.arange(count), similarity, (most, 20.0)), count)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_groups_depend_on_nothing_but_the_rows(seed):
     rows = wholes(seed, 40)
-    assert narrative_groups(rows, 0.8) == narrative_groups(rows.copy(order="F"), 0.8)
-    assert event_groups(rows, 0.25) == event_groups(np.ascontiguousarray(rows), 0.25)
+    at_s = np.zeros(40)
+    once = narrative_groups(rows, at_s, 0.3, NO_FADING)
+    assert once == narrative_groups(rows.copy(order="F"), at_s, 0.3, NO_FADING)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.floats(0.05, 0.95))
+def test_average_link_gives_the_groups_that_scipy_gives(seed, count, least):
+    similarities = cosines(wholes(seed, count))
+    np.fill_diagonal(similarities, 1.0)
+    found = average_link(similarities, np.ones(count), least)
+    distances = squareform(np.maximum(1.0 - similarities, 0.0), checks=False)
+    wanted = fcluster(linkage(distances, "average"), 1.0 - least, "distance")
+    assert adjusted_rand_score(labels_of(found, count), wanted) == 1.0
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.99))
-def test_a_story_is_cut_out_of_its_neighbourhood_where_it_is_near_the_middle(seed, similarity):
-    rows = wholes(seed, 40)
-    for neighbours in neighbourhoods(rows):
-        stories = stories_in(rows, neighbours, similarity)
-        assert sorted(row for story in stories for row in story) == neighbours
-        middle = group_centroids(rows.astype(np.int32), [neighbours])[0]
-        for story in stories:
-            for row in story if len(story) > 1 else ():
-                assert float(rows[row] @ middle) * COSINE >= similarity
+@given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.floats(0.1, 0.9))
+def test_a_weight_counts_like_so_many_equal_rows(seed, count, least):
+    rows = wholes(seed, count)
+    weights = np.random.default_rng(seed).integers(1, 5, count)
+    heavy = labels_of(average_link(cosines(rows), weights.astype(float), least), count)
+    copies = np.repeat(np.arange(count), weights)
+    # Copies are nearer to each other than to anything else, so that they are merged first.
+    similarities = cosines(rows[copies]) + 10.0 * (copies[:, None] == copies[None, :])
+    single = labels_of(average_link(similarities, np.ones(len(copies)), least), len(copies))
+    assert adjusted_rand_score(heavy[copies], single) == 1.0
 
 
-def test_near_wordings_are_one_story_and_far_ones_two():
-    near = wholes(1, 30, middles=2, spread=0.02)
-    of_middle = {tuple(group) for group in narrative_groups(near, 0.9) if len(group) > 1}
-    assert of_middle
-    for group in of_middle:
-        products = near[list(group)] @ near[list(group)].T
-        assert (products * COSINE > 0.9).all()
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 80))
+def test_the_fast_path_gives_the_labels_of_hdbscan_itself(seed, count):
+    import hdbscan
+
+    similarities = cosines(wholes(seed, count))
+    distances = np.maximum(1.0 - similarities, 0.01)
+    np.fill_diagonal(distances, 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reference = hdbscan.HDBSCAN(
+            min_cluster_size=2, min_samples=1, cluster_selection_method="eom", metric="precomputed"
+        ).fit_predict(distances)
+    found = hdbscan_labels(similarities)
+    assert ((found < 0) == (reference < 0)).all()
+    assert adjusted_rand_score(found, reference) == 1.0
+
+
+def test_near_wordings_are_one_story_and_far_ones_are_not():
+    near = wholes(1, 30, middles=3, spread=0.02)
+    stories = [group for group in narrative_groups(near, np.zeros(30), 0.3, NO_FADING) if len(group) > 1]
+    assert stories
+    for story in stories:
+        assert ((near[story] @ near[story].T) * COSINE > 0.9).all()
+
+
+def test_two_tellings_of_one_thing_at_two_times_are_two_stories():
+    rows = wholes(4, 24, middles=1, spread=0.1)
+    at_s = np.array([0.0] * 12 + [86_400.0] * 12)
+    together = narrative_groups(rows, at_s, 0.0, (0.3, 7200.0))
+    assert all({row < 12 for row in story} in ({True}, {False}) for story in together)
 
 
 def test_two_rows_are_never_one_story_without_a_third_to_compare_with():
-    assert narrative_groups(wholes(1, 2, middles=1, spread=0.0), 0.5) == [[0], [1]]
+    assert narrative_groups(wholes(1, 2, middles=1, spread=0.0), np.zeros(2), 0.5, NO_FADING) == [[0], [1]]
+
+
+def test_strands_that_are_far_apart_in_the_stream_are_two_events():
+    vector = to_whole(np.eye(4)[:1])[0]
+    strands = Strands()
+    strands.found(vector, 0)
+    strands.found(vector.copy(), 10)
+    strands.found(vector.copy(), 9000)
+    assert event_groups(strands, np.arange(3), 0.95, (0.12, 1400.0)) == [[0, 1], [2]]
+
+
+def test_an_event_is_what_its_posts_have_in_common_not_its_strands():
+    """One post that is a little like a crowd of scattered ones does not draw them all in by its centroid."""
+    scattered = to_whole(np.eye(16)[:8])
+    strands = Strands()
+    row = strands.found(scattered[0], 0)
+    for vector in scattered[1:]:
+        strands.absorb(row, vector, 0)
+    strands.found(to_whole(np.ones((1, 16)) / 4.0)[0], 0)
+    centroid = float(strands.centroids[0] @ strands.centroids[1]) * COSINE
+    assert centroid == pytest.approx(0.707, abs=0.01)
+    assert event_groups(strands, np.arange(2), 0.3, NO_FADING) == [[0], [1]]
+    assert event_groups(strands, np.arange(2), 0.2, NO_FADING) == [[0, 1]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,12 +174,3 @@ def test_a_name_goes_to_one_group_at_most_and_the_heaviest_overlap_has_it(data):
 
 def test_nothing_new_keeps_every_name():
     assert inherit([["a"], ["b", "c"]], {"a": "x", "b": "y", "c": "y"}, {"a": 1, "b": 1, "c": 0}) == ["x", "y"]
-
-
-def test_every_post_has_one_vote_in_a_centroid_and_sums_beyond_32_bits_are_halved():
-    rows = to_whole(np.eye(3))
-    totals = np.stack([rows[0] * 3, rows[1], rows[2]]).astype(np.int32)
-    [middle] = group_centroids(totals, [[0, 1]])
-    assert middle.tolist() == pytest.approx((np.array([3, 1, 0]) / 10**0.5 * 4064).round().tolist())
-    huge = np.full((4, 3), 2**31 - 1, np.int32)
-    assert len(set(group_centroids(huge, [[0, 1, 2, 3]])[0].tolist())) == 1

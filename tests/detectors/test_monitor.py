@@ -16,14 +16,10 @@ from detectors.records import Alert, Assignment, Narrative, NarrativeChange
 
 JOURNALS = {
     "usual": {},
-    "many_groups": {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6}},
-    "beyond_the_cap": {
-        "narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.5, "clustered_micro_clusters": 6}
-    },
-    "few_kept": {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6, "live_micro_clusters": 12}},
-    "forgetful": {
-        "narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6, "idle_after_s": 900, "indexed_posts": 20}
-    },
+    "many_groups": {"narratives": {"micro_similarity": 0.7}},
+    "beyond_the_cap": {"narratives": {"micro_similarity": 0.7, "grouped_micro_clusters": 3, "grouped_strands": 6}},
+    "few_kept": {"narratives": {"micro_similarity": 0.7, "live_micro_clusters": 12}},
+    "forgetful": {"narratives": {"micro_similarity": 0.7, "idle_after_s": 900, "indexed_posts": 20}},
 }
 FLOOR = {"least_posts": 10, "least_cascade_posts": 4, "least_authors": 3}
 ALONE = {"source_partitions": 1}
@@ -394,22 +390,21 @@ def test_of_two_alerts_merged_by_a_person_one_goes_on_and_the_other_never_speaks
 
 
 def test_when_narratives_merge_their_alerts_do(streams):
-    """Two wordings burst apart, and a grouping that allows it makes one story of them."""
-    words = ["reservoir poisoned ashford chlorine", "reservoir poisoned ashford chlorine taps boiling hospital people"]
-    far, near = ({"micro_similarity": 0.85, "narrative_similarity": s, "recluster_changes": 3} for s in (1.0, 0.5))
-    entries = [streams.configured(**ALONE, narratives=far)]
-    for number, one in enumerate(words):
+    """Two wordings of one event burst apart while they are new; when they have settled they are one story."""
+    bursts = ["reservoir poisoned ashford chlorine", "reservoir poisoned ashford chlorine taps boiling hospital people"]
+    others = ["reservoir ashford fish dead smell", "reservoir ashford fish dead smell river evening dogs bark loudly"]
+    narratives = {"micro_similarity": 0.85, "event_similarity": 0.05, "settling_s": 300, "regroup_changes": 2}
+    entries = [streams.configured(**ALONE, narratives=narratives)]
+    for number, one in enumerate(bursts):
         entries += [
             streams.post(f"{number}-{i}", streams.start_s + 30 * number + i, one, offset=100 * number + i)
             for i in range(14)
         ]
+    entries += [streams.post(f"o{i}", streams.start_s + 60 + i, one, offset=300 + i) for i, one in enumerate(others)]
     outputs, state = streams.fold(entries)
     assert len({alert.alert_id for alert in alerts_of(outputs)}) == 2
-    others = [
-        streams.post(f"o{i}", streams.start_s + 60, text, offset=300 + i)
-        for i, text in enumerate(["wolves escaped", "mayor resigned", "vaccine recalled", "ballots burned"])
-    ]
-    outputs, state = streams.fold([streams.configured(1, **ALONE, narratives=near), *others], state)
+    later = [streams.post("later", streams.start_s + 400, "wolves escaped sanctuary", offset=310)]
+    outputs, state = streams.fold(later, state)
     changes = [output for output in outputs if isinstance(output, NarrativeChange)]
     assert [change.change for change in changes] == ["merge"]
     merged = alerts_of(outputs)

@@ -6,8 +6,8 @@ from detectors.narratives import name_after
 from detectors.records import NarrativeChange
 from detectors.virality import Tally
 
-MANY = {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.6, "idle_after_s": 86_400}}
-CAPPED = {"narratives": {"micro_similarity": 0.7, "narrative_similarity": 0.5, "clustered_micro_clusters": 6}}
+MANY = {"narratives": {"micro_similarity": 0.7, "idle_after_s": 86_400}}
+CAPPED = {"narratives": {"micro_similarity": 0.7, "grouped_micro_clusters": 3, "grouped_strands": 6}}
 
 
 def nested(narratives):
@@ -17,7 +17,12 @@ def nested(narratives):
     for narrative_id, narrative in narratives.narratives.items():
         assert narrative.narrative_id == narrative_id
         assert all(narratives.micros[micro_id].narrative_id == narrative_id for micro_id in narrative.members)
-    assert [micro.row for micro in narratives.micros.values()] == list(range(narratives.clusters.count))
+    assert sorted(micro_id for one in narratives.strands.values() for micro_id in one.members) == sorted(
+        narratives.micros
+    )
+    assert [strand.row for strand in narratives.strands.values()] == list(range(narratives.centroids.count))
+    for strand_id, strand in narratives.strands.items():
+        assert all(narratives.micros[micro_id].strand_id == strand_id for micro_id in strand.members)
 
 
 @settings(max_examples=8, deadline=None)
@@ -64,12 +69,12 @@ def test_grouping_again_when_nothing_changed_changes_nothing(streams):
     list(fold(state, streams.journal(2, 250, **MANY)[:-4]))
     parameters = state.configuration.narratives
     now_s = state.core.time.greatest_at_s
-    state.narratives.group(now_s, parameters)
+    state.narratives.group(now_s, parameters, nothing_more=True)
     before = {
         narrative_id: (narrative.members, narrative.event_id)
         for narrative_id, narrative in state.narratives.narratives.items()
     }
-    assert state.narratives.group(now_s, parameters) == []
+    assert state.narratives.group(now_s, parameters, nothing_more=True) == []
     assert before == {
         narrative_id: (narrative.members, narrative.event_id)
         for narrative_id, narrative in state.narratives.narratives.items()
@@ -77,7 +82,7 @@ def test_grouping_again_when_nothing_changed_changes_nothing(streams):
 
 
 def test_live_micro_clusters_are_bounded_and_those_idle_longest_go_first(streams):
-    narratives = {"micro_similarity": 1.0, "live_micro_clusters": 20, "recluster_changes": 5}
+    narratives = {"micro_similarity": 1.0, "live_micro_clusters": 20, "regroup_changes": 5}
     entries = [streams.configured(source_partitions=1, narratives=narratives)]
     words = ["cats", "rain", "football", "supper", "trains", "music", "exams", "coffee"]
     entries += [
