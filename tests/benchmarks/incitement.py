@@ -182,7 +182,7 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
         for look, scores in corpus.scores.items():
             # The share of positives at or above it is at least the recall.
             threshold = np.quantile(setting.scores[look][setting.incites == 1], 1.0 - RECALL, method="lower")
-            for benign in sorted(set(corpus.benign) - {""}):
+            for benign in sorted({str(kind) for kind in corpus.benign} - {""}):
                 alarms = scores[corpus.benign == benign] >= threshold
                 out.append(
                     {
