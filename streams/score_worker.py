@@ -86,8 +86,8 @@ class ScoreWorker:
         checker: Checker | None = None,
     ) -> None:
         self.app = build_app(settings, "score")
-        looks: tuple[Name, ...] = () if checker is None else ("looks",)
-        consumed = [topic_name(settings, name) for name in ("posts", *CONTROL_TOPICS, *looks)]
+        # Not `looks`: written in transactions, its end is a mark that nobody reads, and would always lag.
+        consumed = [topic_name(settings, name) for name in ("posts", *CONTROL_TOPICS)]
         self.worker = Worker(self.app, settings, "score", metrics, consumed)
         self._settings = settings
         self._scorer = scorer
