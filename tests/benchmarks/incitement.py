@@ -195,8 +195,7 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
                         "look": look,
                         "recall_of": setting.name,
                         "posts": len(alarms),
-                        "fitted_on": FITTED_ON
-                        + (" (cross-fitting: see the model card)" if corpus.name == "benign" else ""),
+                        "fitted_on": FITTED_ON,
                     }
                 )
     return out
