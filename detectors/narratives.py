@@ -389,10 +389,11 @@ class Narratives:
         self.new_since_grouping = 0
         self.grouped_at_s = now_s
         self._group_events(parameters)
-        settled_at_s = np.inf if nothing_more else now_s - parameters.settling_s
+        settled_at_s = now_s - parameters.settling_s
         for micro in self.micros.values():
             is_single = micro.tally.posts < parameters.followed_posts
-            micro.settled = micro.settled or is_single or micro.founded_at_s <= settled_at_s
+            due_s = now_s - parameters.unfollowed_s if is_single else settled_at_s
+            micro.settled = micro.settled or nothing_more or micro.founded_at_s <= due_s
         changes += self._group_narratives(parameters)
         if not all(micro.settled for micro in self.micros.values()):
             self.new_since_grouping = 1  # they are grouped when time has passed

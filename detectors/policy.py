@@ -47,7 +47,9 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     settling_s: Positive = 600.0
     """A new wording that others follow stands alone for so long, and is judged alone."""
     followed_posts: Count = 3
-    """Posts from which a wording counts as followed; a single voice is grouped at once."""
+    """Posts from which a wording counts as followed."""
+    unfollowed_s: Positive = 180.0
+    """A wording that nobody followed for so long is a single voice, and is grouped."""
     regroup_changes: Count = 32
     """New micro-clusters after which all are grouped again (or a tenth of the live ones, whichever is more)."""
     regroup_after_s: Positive = 120.0
