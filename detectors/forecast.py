@@ -78,7 +78,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 FINE = 100_000
 """Leaves of the trees are whole hundred-thousandths: their sum is the same in every order."""
 
-NODE = np.dtype([("feature", "u1"), ("left", "<u2"), ("threshold", "<f4"), ("leaf", "<i4")])
+NODE = np.dtype([("feature", "u1"), ("left", "<u2"), ("threshold", "<f8"), ("leaf", "<i4")])
 """One node of a tree: below or at the threshold it goes on at `left`, else at the node after that."""
 
 ALREADY = 0.02
@@ -115,7 +115,7 @@ class Forecaster:
         nodes = np.frombuffer(weights.nodes, NODE)
         self._feature = nodes["feature"].astype(np.int64)
         self._left = nodes["left"].astype(np.int64)
-        self._threshold = nodes["threshold"].astype(np.float64)
+        self._threshold = nodes["threshold"].copy()
         self._leaf = nodes["leaf"].astype(np.int64)
         # A leaf leads to itself, so that trees of every depth can be walked together.
         ends = self._feature == LEAF

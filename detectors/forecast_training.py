@@ -285,11 +285,5 @@ def _pack_tree(nodes: NDArray[Any], packed: list[tuple[int, int, float, int]]) -
         if node["is_leaf"]:
             packed.append((LEAF, 0, 0.0, round(FINE * float(node["value"]))))
         else:
-            packed.append((int(node["feature_idx"]), first + len(order), _not_below(node["num_threshold"]), 0))
+            packed.append((int(node["feature_idx"]), first + len(order), float(node["num_threshold"]), 0))
             order += [int(node["left"]), int(node["right"])]
-
-
-def _not_below(threshold: float) -> float:
-    """Smallest number of four bytes that is no less: a value at the threshold stays on its side."""
-    near = np.float32(threshold)
-    return float(near if near >= threshold else np.nextafter(near, np.float32(np.inf)))
