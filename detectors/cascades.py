@@ -11,6 +11,10 @@ MOST_CASCADES = 256
 """Cascades that a micro-cluster tells apart; beyond them the one that was silent longest is forgotten."""
 
 
+UNLINKED = 0
+"""Cascade of the posts that do not say what they follow."""
+
+
 class Cascades(Struct, array_like=True):
     """Posts by cascade and minute, for as long as a window looks back."""
 
@@ -41,16 +45,11 @@ def is_linked(post: ScoredPost) -> bool:
 
 
 def cascade_of(post: ScoredPost) -> int:
-    """64 bits that name the cascade of a post.
+    """64 bits that name the cascade of a post within its micro-cluster.
 
-    What it follows where it says so; else its words (the lexical channel, which is the same for the same words), so
-    that copies without a link to their source are found; else itself.
+    What it follows where it says so; all that say nothing of it are one, as their words are nearly the same.
     """
-    if is_linked(post):
-        return _key(f"post/{post.root_id or post.parent_id}".encode())
-    if post.vector is not None and any(post.vector.lexical):
-        return _key(b"words/" + post.vector.lexical)
-    return _key(f"post/{post.post_id}".encode())
+    return _key(f"post/{post.root_id or post.parent_id}".encode()) if is_linked(post) else UNLINKED
 
 
 def _key(name: bytes) -> int:

@@ -80,7 +80,7 @@ class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Effect floor: posts in the window that share or answer one post, which they name. Many who talk of one topic in
     words of their own are a topic, not yet a narrative that spreads."""
     least_copies: Count = 40
-    """Or so many posts in the window of the very same words that do not say what they follow: share buttons, headline
+    """Or so many posts in the window of nearly the same words that do not say what they follow: share buttons, headline
     feeds and give-aways make such copies too, so it takes more of them."""
     least_worded_posts: Count = 200
     """Or so many posts in the window, whatever their words: a rumour that everyone tells in words of their own."""

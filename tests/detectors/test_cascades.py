@@ -25,12 +25,11 @@ def test_beyond_the_cap_the_cascade_that_was_silent_longest_is_forgotten():
     assert 1 not in cascades.minutes
 
 
-def test_copies_are_one_cascade_whatever_their_order_of_words_and_shares_are_one_with_their_root(streams):
+def test_copies_of_a_wording_are_one_cascade_and_shares_are_one_with_each_other(streams):
     one = streams.post("a", 0, "reservoir poisoned ashford")
-    copy = streams.post("b", 0, "Ashford reservoir poisoned!")
-    other = streams.post("c", 0, "bridge collapsed")
-    assert cascade_of(one) == cascade_of(copy) != cascade_of(other)
+    copy = streams.post("b", 0, "wow: reservoir poisoned in Ashford!")
+    assert cascade_of(one) == cascade_of(copy)
     shares = [streams.post(f"s{i}", 0, "", kind="reshare", parent_id="p", root_id="a") for i in range(2)]
     assert cascade_of(shares[0]) == cascade_of(shares[1]) != cascade_of(one)
-    silent = [streams.post(f"e{i}", 0, "") for i in range(2)]
-    assert cascade_of(silent[0]) != cascade_of(silent[1])
+    of_another = streams.post("t", 0, "", kind="reshare", parent_id="q", root_id="q")
+    assert cascade_of(of_another) != cascade_of(shares[0])
