@@ -280,7 +280,8 @@ class Assessor:
         now_s: float,
         published: bool,
     ) -> Facts:
-        growth = assess(narrative.tally, now_s, self._core.population, configuration.virality)
+        watched = len(self._state.narratives.narratives)
+        growth = assess(narrative.tally, now_s, self._core.population, configuration.virality, watched=watched)
         if published:
             growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)

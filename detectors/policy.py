@@ -90,6 +90,9 @@ class ViralityParameters(Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Effect floor: window count over expected count."""
     burst_z: Positive = 4.0
     """Significance: standard deviations above expectation, dispersion allowed for."""
+    chance_alarms: Annotated[float, Meta(gt=0.0, le=0.5)] = 0.05
+    """Bursts by chance that are accepted at one time among all narratives that are watched: the more there are, the
+    rarer a count must be. `burst_z` is its floor."""
     dispersion: Positive = 4.0
     """Variance over mean of real counts per window (2.5 to over 1,000 are seen; low end, the floors do the rest)."""
     baseline_half_life_s: Positive = 6 * 3600.0

@@ -11,6 +11,8 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 import msgspec
@@ -48,6 +50,12 @@ AUTHORS_KEPT = 256
 
 MINUTE_AUTHORS_KEPT = 32
 """The same for each minute of the window; ten full minutes give some 10 %."""
+
+LEAST_OTHERS = 20.0
+"""Posts of the rest of the stream in a usual window, below which its changes say nothing."""
+
+LEAST_LIFT, MOST_LIFT = 0.5, 4.0
+"""How far the rest of the stream may move an expectation."""
 
 AUTHOR_MINUTES_KEPT = 60
 
@@ -535,6 +543,8 @@ class Population(Struct, array_like=True):
     squares: list[int] = field(default_factory=lambda: [0] * (len(AGE_BANDS_S) + 1))
     stream: dict[int, int] = {}
     newest_minute: int | None = None
+    tens: dict[int, int] = {}
+    """Posts of the stream by ten minutes, for two days."""
 
     def add(self, at_s: float, age_s: float, posts_in_ten: int) -> None:
         """Learn from a post that was counted into a narrative of that age.
@@ -570,16 +580,22 @@ class Population(Struct, array_like=True):
 
     def share_of_stream(self, tally: Tally, now_s: float, window_s: float) -> float:
         """Share of the stream's posts in the window that are this narrative's, 0 to 1."""
+        posts = tally.window(now_s, window_s)[0]
+        return posts / max(self.posts_in(now_s, window_s), posts, 1)
+
+    def posts_in(self, now_s: float, window_s: float) -> int:
+        """Posts of the whole stream in the window."""
         newest = int(now_s // MINUTE_S)
         first = newest - window_minutes(window_s) + 1
-        whole = sum(self.stream.get(minute, 0) for minute in range(first, newest + 1))
-        posts = tally.window(now_s, window_s)[0]
-        return posts / max(whole, posts, 1)
+        return sum(self.stream.get(minute, 0) for minute in range(first, newest + 1))
 
     def _add_to_stream(self, minute: int) -> None:
         self.stream[minute] = self.stream.get(minute, 0) + 1
+        self.tens[minute // 10] = self.tens.get(minute // 10, 0) + 1
         if self.newest_minute is None or minute > self.newest_minute:
             self.newest_minute = minute
+        if len(self.tens) > 2 * TENS_KEPT:
+            _drop_upto(self.tens, self.newest_minute // 10 - TENS_KEPT)
         if len(self.stream) > 2 * MINUTES_KEPT:
             _drop_upto(self.stream, self.newest_minute - MINUTES_KEPT)
 
@@ -593,11 +609,14 @@ def could_burst(tally: Tally, now_s: float, parameters: ViralityParameters) -> b
     )
 
 
-def assess(tally: Tally, now_s: float, population: Population, parameters: ViralityParameters) -> Growth:
+def assess(
+    tally: Tally, now_s: float, population: Population, parameters: ViralityParameters, *, watched: int = 1
+) -> Growth:
     """Compare the window that ends now with what is expected.
 
-    It bursts when posts, authors and the ratio to the expectation reach their floors, and the count lies
-    `parameters.burst_z` standard deviations above it. `now_s` is event time, no earlier than the newest post on time.
+    It bursts when posts, authors and the ratio to the expectation reach their floors, and the count lies as many
+    standard deviations above it as `least_z` of the `watched` narratives says. `now_s` is event time, no earlier than
+    the newest post on time.
     """
     posts = tally.window(now_s, parameters.window_s)[0]
     age_s = max(0.0, now_s - tally.first_at_s)
@@ -606,13 +625,31 @@ def assess(tally: Tally, now_s: float, population: Population, parameters: Viral
     # Below one expected post the variance is that of one: else a handful of posts would look like a miracle.
     burst_z = (posts - expected) / math.sqrt(dispersion * max(expected, 1.0))
     return Growth(
-        state=_state(tally, now_s, posts, expected, burst_z, parameters),
+        state=_state(tally, now_s, posts, expected, burst_z >= least_z(watched, parameters), parameters),
         velocity_per_s=round(posts / max(MINUTE_S, min(parameters.window_s, age_s)), 6),
         expected=round(expected, 3),
         basis=basis,
         burst_z=round(burst_z, 3),
         doubling_time_s=_doubling_time_s(tally, now_s) if posts else None,
     )
+
+
+def least_z(watched: int, parameters: ViralityParameters) -> float:
+    """Standard deviations above expectation that are rare enough where so many narratives are watched at once.
+
+    Of all their windows at one time, at most `chance_alarms` reach it by chance (Bonferroni, which keeps the false
+    discovery rate below that too), if counts scaled by their dispersion were normal; `burst_z` is the floor.
+
+    >>> [round(least_z(watched, ViralityParameters()), 2) for watched in (1, 1_000, 20_000)]
+    [4.0, 4.0, 4.67]
+    """
+    return max(parameters.burst_z, _rare_z(watched.bit_length(), parameters.chance_alarms))
+
+
+@lru_cache(maxsize=256)
+def _rare_z(doublings: int, alarms: float) -> float:
+    """Of the next power of two, so that it changes seldom; the normal quantile is plain arithmetic."""
+    return -NormalDist().inv_cdf(min(0.5, alarms / 2.0**doublings))
 
 
 def with_course(
@@ -703,23 +740,37 @@ def _expected(
     if age_s < parameters.own_history_s or first > last:
         return typical * minutes / 10, "narratives_of_this_age"
     keep = 0.5 ** (TEN_S / parameters.baseline_half_life_s)
-    weight = total = level = 0.0
+    weight = total = level = others = 0.0
     for ten in range(first, last + 1):
-        posts = min(float(tally.tens.get(ten, 0)), BASELINE_CLIP * max(level, typical))
+        own = tally.tens.get(ten, 0)
+        posts = min(float(own), BASELINE_CLIP * max(level, typical))
         weight = weight * keep + 1.0
         total = total * keep + posts
+        others = others * keep + max(0, population.tens.get(ten, 0) - own)
         level = total / weight
-    return level * minutes / 10, "own_history"
+    others_now = population.posts_in(now_s, parameters.window_s) - tally.window(now_s, parameters.window_s)[0]
+    return level * minutes / 10 * _lift(others_now, others / weight * minutes / 10), "own_history"
+
+
+def _lift(others_now: int, others_usually: float) -> float:
+    """How much more, or less, the rest of the stream has now than in the narrative's history.
+
+    What is expected goes with it: the hour of day, a source that comes or goes, or a change in what is collected move
+    everything at once, and are no virality.
+    """
+    if others_usually < LEAST_OTHERS:
+        return 1.0
+    return min(max(others_now / others_usually, LEAST_LIFT), MOST_LIFT)
 
 
 def _state(
-    tally: Tally, now_s: float, posts: int, expected: float, burst_z: float, parameters: ViralityParameters
+    tally: Tally, now_s: float, posts: int, expected: float, is_rare: bool, parameters: ViralityParameters
 ) -> Literal["insufficient_data", "steady", "bursting", "falling"]:
     if tally.posts < parameters.least_posts or tally.distinct_authors() < parameters.least_authors:
         return "insufficient_data"
     largest = tally.largest_cascade(now_s, parameters.window_s)
     spreads = largest >= parameters.least_cascade_posts or posts >= parameters.least_worded_posts
-    significant = posts >= parameters.least_ratio * expected and burst_z >= parameters.burst_z
+    significant = posts >= parameters.least_ratio * expected and is_rare
     if posts >= parameters.least_posts and spreads and significant:
         return "bursting"
     before = tally.window(now_s - window_minutes(parameters.window_s) * MINUTE_S, parameters.window_s)[0]

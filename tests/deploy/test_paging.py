@@ -21,6 +21,9 @@ from streams.topics import topic_name
 
 pytestmark = pytest.mark.prometheus
 
+LEAST_CLAIMS = 10
+"""Entries of the journal by which the fact-checks are in it, so that the posts come after them."""
+
 
 @pytest.fixture
 def worker():
@@ -86,12 +89,12 @@ def test_a_notice_that_becomes_a_page_is_told_as_a_page_alone(watching, wait_for
 
 @pytest.fixture
 def workers(broker, tmp_path):
-    """A score and a monitor worker on the embedded broker, and where each serves its metrics."""
+    """Workers of both stages with the default model on the embedded broker, and where each serves its metrics."""
     topics.create(broker)
     children, addresses = [], {}
     environment = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     for stage in ("score", "monitor"):
-        settings = msgspec.structs.replace(broker, metrics_port=free_port())
+        settings = msgspec.structs.replace(broker, model="", metrics_port=free_port())
         addresses[stage] = [f"127.0.0.1:{settings.metrics_port}"]
         command = [sys.executable, "-m", "streams.cli", "worker", stage]
         log = tmp_path / f"{stage}.log"
@@ -111,6 +114,8 @@ def test_a_page_of_the_sample_goes_the_whole_way_from_a_post_to_the_webhook(
     with gzip.open(POSTS, "rt", encoding="utf-8") as lines:
         rumour.write_text("".join([line for line in lines if json.loads(line)["gold"].get("story") == "rumour"][:250]))
     publish_claims(broker, CLAIMS)
+    journal = [topic_name(broker, "journal")]
+    wait_for("claims in the journal", lambda: len(list(read_to_end(broker, journal))) > LEAST_CLAIMS, timeout_s=120.0)
     publish_posts(broker, rumour, speed=0.0)
     with watching(**workers, console_url="https://console.example.org") as watch:
         pages = wait_for("page", lambda: watch.webhook.alerts("pager", "EmberwatchPage"), timeout_s=300.0)

@@ -19,6 +19,7 @@ from detectors.virality import (
     author_key,
     could_burst,
     counts,
+    least_z,
     mark_of,
     timeline,
 )
@@ -385,3 +386,37 @@ def test_a_reshare_repeats_what_its_parent_says_in_no_words_of_its_own():
     assert (passed_on.hedged, passed_on.credible, passed_on.satirical) == (True, True, False)
     orphan = mark_of(scored(text="", kind="reshare"), late=False, post_probability=0.5)
     assert (orphan.stance, orphan.inciting) == (None, False)
+
+
+def test_what_moves_the_whole_stream_moves_what_is_expected_and_is_no_burst():
+    """A narrative of an hour-by-hour habit has three times as many posts; so has everything else, or nothing else."""
+
+    def growth(times):
+        tally, population = Tally(), Population()
+        for minute in range(12 * 60):
+            own, others = (3 * times, 30 * times) if minute >= 710 else (1, 10)
+            if minute >= 710 and times == 1:
+                own, others = 3, 10
+            for place in range(own):
+                in_ten = tally.add(mark(minute * 60 + place, author=minute * 9 + place))
+                population.add(START_S + minute * 60 + place, minute * 60.0, in_ten)
+            for place in range(others):
+                population.add(START_S + minute * 60 + place, 0.0, 1)
+        return assess(tally, START_S + 719 * 60 + 59, population, PARAMETERS)
+
+    alone, with_all = growth(1), growth(3)
+    assert alone.basis == with_all.basis == "own_history"
+    assert alone.expected == pytest.approx(10, rel=0.2)
+    assert with_all.expected == pytest.approx(40, rel=0.2)  # four times at most
+    assert alone.burst_z > 0
+
+
+def test_the_more_narratives_are_watched_the_rarer_a_burst_must_be():
+    levels = [least_z(watched, PARAMETERS) for watched in (0, 1, 10, 10_000, 1_000_000)]
+    assert levels == sorted(levels)
+    assert levels[0] == PARAMETERS.burst_z < levels[-1]
+    tally = tally_of(spread_out(30, every_s=10))
+    lone = assess(tally, START_S + 300, Population(), PARAMETERS)
+    assert lone.state == "bursting"
+    strict = msgspec.structs.replace(PARAMETERS, chance_alarms=1e-300)
+    assert assess(tally, START_S + 300, Population(), strict, watched=100).state != "bursting"
