@@ -91,6 +91,7 @@ class ShardSender:
         except KafkaError as error:
             if not isinstance(error, ProducerFencedError | InvalidProducerEpochError):
                 self._give_up(self._producer)
+                self.close()  # its sequence numbers may be off: the next transaction begins with a new client
             raise
         self._producer.commit_transaction()
         return written

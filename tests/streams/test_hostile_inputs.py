@@ -113,7 +113,9 @@ def reading_toml(read):
 
 
 def last_entry(value, _):
-    follower._event_time_s(value)
+    entry = follower._last_entry(value)
+    if entry is not None:
+        follower._event_time_s(entry)
 
 
 def lines_of(value, folder):
