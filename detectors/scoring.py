@@ -79,6 +79,8 @@ class Scorer:
     ) -> None:
         self.space = space_of(encoder.space)
         """Name of the embedding space of all vectors that this scorer makes."""
+        self.has_heads = weights.incitement.space == encoder.space
+        """Whether the heads were trained on vectors of this encoder, rather than on the wording alone."""
         self._encoder = encoder
         self._head = IncitementHead(weights.incitement, encoder.space)
         self._lexical = LexicalChannel()

@@ -370,6 +370,20 @@ SCORING = Row(
             "95 % of batches take no longer in each stage; embed is a part of score.",
             "s",
             Query(quantile(0.95, "emberwatch_score_stage_seconds", by="stage"), "{{stage}}"),
+            width=8,
+        ),
+        lines(
+            "Not judged by a trained head",
+            "Share of the posts whose language no head covers (of their incitement nothing is known), or for whose "
+            "model none was trained (the wording alone is read).",
+            "percentunit",
+            Query(
+                'sum by (reason) (rate(emberwatch_posts_not_judged_total{backfill=~"$backfill"}[$__rate_interval]))'
+                " / on () group_left () "
+                'sum(rate(emberwatch_posts_scored_total{outcome="scored", backfill=~"$backfill"}[$__rate_interval]))',
+                "{{reason}}",
+            ),
+            width=8,
         ),
         lines(
             "Refused and control records",
@@ -383,6 +397,7 @@ SCORING = Row(
                 'sum by (topic) (rate(emberwatch_dead_letters_total{backfill=~"$backfill"}[$__rate_interval]))',
                 "{{topic}} refused",
             ),
+            width=8,
         ),
     ),
 )

@@ -40,6 +40,9 @@ ENTRY_TAGS: tuple[str, ...] = tuple(str(entry.__struct_config__.tag) for entry i
 NARRATIVE_STATES: tuple[str, ...] = get_args(Narrative.__annotations__["state"])
 SCORE_STAGES = ("decode", "embed", "score", "journal")
 CONTROL_TOPICS = ("claims", "feedback", "crisis", "deletions", "configuration")
+NOT_JUDGED = ("language", "space")
+"""Why no trained head judged a post: its language is not covered (incitement is unknown), or no head was trained on
+vectors of this model (the wording alone is read, which finds less)."""
 LEFT_OUT = {
     "repeated_record": "repeat",
     "repeated_post": "repeat",
@@ -102,6 +105,14 @@ POSTS_SCORED = Family(
     unit="",
     help="Posts handled by the scorer, by what became of them.",
     labels={"outcome": ("scored", "dead_letter")},
+    stages=("score",),
+)
+POSTS_NOT_JUDGED = Family(
+    name="emberwatch_posts_not_judged_total",
+    kind="counter",
+    unit="",
+    help="Posts with words that no trained head judged, because of their language or of the model's space.",
+    labels={"reason": NOT_JUDGED},
     stages=("score",),
 )
 SCORE_STAGE = Family(
@@ -284,6 +295,7 @@ ALERTS_OPEN_OMITTED = Family(
 
 FAMILIES: tuple[Family, ...] = (
     POSTS_SCORED,
+    POSTS_NOT_JUDGED,
     SCORE_STAGE,
     SCORE_LATENCY,
     CONTROL_RECORDS,
@@ -360,6 +372,7 @@ class Metrics:
         self.registry = registry
         self._stage = stage
         self.posts_scored = self._counter(POSTS_SCORED)
+        self.posts_not_judged = self._counter(POSTS_NOT_JUDGED)
         self.score_stage = self._histogram(SCORE_STAGE)
         self.score_latency = self._histogram(SCORE_LATENCY)
         self.control_records = self._counter(CONTROL_RECORDS)

@@ -21,7 +21,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from detectors import scoring
+from detectors import lexical, scoring
 from detectors.embedding import MICRO_BATCH, Encoder, HashEncoder
 from detectors.forecast_weights import ForecastWeights
 from detectors.incitement import IncitementWeights
@@ -250,6 +250,16 @@ def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str
 def load_weights(space: str) -> ScoringWeights:
     """Weights of the heads as they are shipped, for the vectors of one encoder (`Encoder.space`)."""
     return ScoringWeights(incitement=msgspec.json.decode(_shipped_weights(space), type=IncitementWeights))
+
+
+def heads_come_for(space: str) -> bool:
+    """Whether heads come that were trained on vectors of this space (`Scorer.space`): else the wording alone is read.
+
+    >>> heads_come_for("all-MiniLM-L6-v2@53aa5117+words256"), heads_come_for("hash-64+words256")
+    (True, False)
+    """
+    encoder_space = space.removesuffix(f"+{lexical.SPACE}")
+    return bool(msgspec.json.decode(_shipped_weights(encoder_space), type=_Trained).space)
 
 
 def configuration_of(settings: Settings, policy: Configuration) -> Configuration:

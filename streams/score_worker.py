@@ -265,9 +265,17 @@ class ScoreWorker:
         for outcome in outcomes:
             if isinstance(outcome, ScoredPost):
                 self._metrics.posts_scored.labels(outcome="scored").inc()
+                if reason := self._why_not_judged(outcome):
+                    self._metrics.posts_not_judged.labels(reason=reason).inc()
                 self._metrics.score_latency.observe(max(0.0, now_s - outcome.ingested_at_s))
             elif isinstance(outcome, _Refused):
                 self._metrics.posts_scored.labels(outcome="dead_letter").inc()
+
+    def _why_not_judged(self, scored: ScoredPost) -> str:
+        """One of `metrics.NOT_JUDGED`; empty where a trained head judged, and where there are no words to judge."""
+        if scored.vector is None:
+            return ""
+        return "language" if not scored.judged else "" if self._scorer.has_heads else "space"
 
     async def forget_texts(self) -> None:
         """Let the cache forget the texts that come no more: those of deleted posts among them."""

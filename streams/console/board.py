@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from detectors.records import SEVERITIES, Alert, DataHealth, Feedback, Narrative, NarrativeChange
 from streams.metrics import CLOSING_TRANSITIONS
+from streams.models import heads_come_for
 
 CLOSED_ALERTS = 200
 """Closed alerts that are kept, the newest."""
@@ -56,6 +57,10 @@ class Pulse(Struct, frozen=True, kw_only=True):
     behind_s: float | None
     late_ratio: float | None
     silent_partitions: int | None
+    unjudged_ratio: float | None
+    """Share of the posts of the newest alert's narrative in languages that the heads do not cover."""
+    untrained_model: str
+    """Embedding space of the newest alert where no head was trained on its vectors; else empty."""
     unreadable_records: int
 
 
@@ -249,7 +254,8 @@ class Board:
         """Say how alive the input is, and whether the board can be believed."""
         now_s = self._wall_s()
         with self._lock:
-            health = max((alert.data_health for alert in self._alerts.values()), key=_watermark, default=None)
+            newest = max(self._alerts.values(), key=lambda alert: _watermark(alert.data_health), default=None)
+            health = None if newest is None else newest.data_health
             event_time_s = self._event_time_s
             if event_time_s is None and health is not None:
                 event_time_s = _watermark(health)
@@ -264,6 +270,8 @@ class Board:
                 behind_s=None if health is None else health.behind_s,
                 late_ratio=None if health is None else health.late_ratio,
                 silent_partitions=None if health is None else health.silent_partitions,
+                unjudged_ratio=None if health is None else health.unjudged_ratio,
+                untrained_model="" if newest is None or heads_come_for(newest.model) else newest.model,
                 unreadable_records=self._unreadable,
             )
 

@@ -13,7 +13,7 @@ from detectors.scoring import Scorer
 from streams import topics
 from streams.dead_letters import read_letters
 from streams.kafka_clients import producer, read_to_end
-from streams.metrics import Metrics
+from streams.metrics import NOT_JUDGED, Metrics
 from streams.models import load_weights
 from streams.monitor_worker import ensure_configuration
 from streams.publish import END_HEADER, SPEED_HEADER
@@ -201,6 +201,27 @@ def test_a_post_at_which_three_processes_died_is_not_scored_again(settings):
     assert scored[1] == "the scorer died of it"
     assert [scored[0].post_id, scored[2].post_id] == ["p0", "p2"]
     assert [worker._attempts.deaths(post.origin) for post in posts] == [0, 0, 0]
+
+
+def test_posts_that_no_trained_head_judged_are_counted_by_the_reason(settings):
+    worker = _worker(settings)
+    [post] = _scorables(worker, 1)
+    texts = ("They poisoned the river", "Sie haben den Fluss vergiftet und alle sind krank", "https://t.co/x")
+    posts = [msgspec.structs.replace(post, post=msgspec.structs.replace(post.post, text=text)) for text in texts]
+
+    def counted(trained):
+        worker._scorer.has_heads = trained
+        before = _not_judged(worker)
+        worker._count_posts([worker._scorer.score([(one.post, one.origin, 1.0)])[0] for one in posts])
+        return {reason: value - before[reason] for reason, value in _not_judged(worker).items()}
+
+    assert counted(trained=False) == {"language": 1, "space": 1}
+    assert counted(trained=True) == {"language": 1, "space": 0}
+
+
+def _not_judged(worker):
+    sample = worker._metrics.registry.get_sample_value
+    return {reason: sample("emberwatch_posts_not_judged_total", {"reason": reason}) for reason in NOT_JUDGED}
 
 
 def test_a_post_that_comes_again_lands_in_the_same_shard(settings):

@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from detectors.records import Feedback, Review
@@ -111,3 +112,14 @@ def test_reading_again_forgets_what_was_read_before(board):
     board.start_over()
     assert board.open_alerts() == []
     assert board.pulse().state == "catching_up"
+
+
+def test_the_pulse_says_what_no_trained_head_judged(story, clock):
+    board = Board(lambda: clock[0])
+    assert (board.pulse().unjudged_ratio, board.pulse().untrained_model) == (None, "")
+    health = story.alert().data_health
+    foreign = msgspec.structs.replace(health, unjudged_ratio=0.8, watermark_at=story.now + timedelta(minutes=1))
+    board.put_alert(story.alert("a-joke", model="all-MiniLM-L6-v2@53aa5117+words256"))
+    assert (board.pulse().unjudged_ratio, board.pulse().untrained_model) == (0.0, "")
+    board.put_alert(story.alert("a-march", model="another@0a1b2c3d+words256", data_health=foreign))
+    assert (board.pulse().unjudged_ratio, board.pulse().untrained_model) == (0.8, "another@0a1b2c3d+words256")

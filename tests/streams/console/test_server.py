@@ -95,6 +95,8 @@ def test_the_board_shows_open_alerts_and_how_alive_the_input_is(story):
     assert response.status == 200
     for words in ("water poisoned plant brunnby", "2 narratives about one event", "Live", "Silent partitions"):
         assert words in html
+    for words in ("Late posts", "Language not judged"):
+        assert words in html
     assert "festival line-up rumours" in html.partition("Recently closed")[2]
 
 
