@@ -8,7 +8,7 @@ from the founding post and are never given twice.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from itertools import count
 from typing import Literal
 
@@ -140,33 +140,35 @@ class Wordings:
         self._wholes: Floats = np.zeros((0, 0), np.float32)
 
     def put(self, micro_id: str, whole_vector: Floats) -> None:
-        """Add a wording, shape (d,); of more than `WORDINGS_COMPARED` the oldest is compared no more."""
-        if len(self.micro_ids) == WORDINGS_COMPARED:
-            self._keep(range(1, WORDINGS_COMPARED))
+        """Add a wording, shape (d,)."""
         count = len(self.micro_ids)
         if count == len(self._wholes):
             grown = np.zeros((max(2, 2 * count), len(whole_vector)), np.float32)
-            grown[:count] = self._wholes[:count] if count else 0.0
+            if count:
+                grown[:count] = self._wholes
             self._wholes = grown
         self._wholes[count] = whole_vector
         self.micro_ids.append(micro_id)
 
     def nearest(self, whole_vector: Floats) -> tuple[str | None, float]:
-        """The micro-cluster with the nearest wording, and the cosine; a tie goes to the older one."""
-        if not self.micro_ids:
+        """The micro-cluster with the nearest wording, and the cosine; a tie goes to the older one.
+
+        Only the last `WORDINGS_COMPARED` that are live are compared. The others are kept, since they move up when some
+        of these die: what is compared follows from what is live, and from nothing that was before.
+        """
+        count = len(self.micro_ids)
+        if not count:
             return None, -1.0
-        products = self._wholes[: len(self.micro_ids)] @ whole_vector
+        first = max(0, count - WORDINGS_COMPARED)
+        products = self._wholes[first:count] @ whole_vector
         index = int(products.argmax())
-        return self.micro_ids[index], float(products[index]) * COSINE
+        return self.micro_ids[first + index], float(products[index]) * COSINE
 
     def remove(self, micro_id: str) -> None:
         """Forget a wording."""
-        if micro_id in self.micro_ids:
-            self._keep([index for index, one in enumerate(self.micro_ids) if one != micro_id])
-
-    def _keep(self, indices: Sequence[int]) -> None:
-        self._wholes = self._wholes[list(indices)]
-        self.micro_ids = [self.micro_ids[index] for index in indices]
+        kept = [index for index, one in enumerate(self.micro_ids) if one != micro_id]
+        self._wholes = self._wholes[kept]
+        self.micro_ids = [self.micro_ids[index] for index in kept]
 
 
 class Narratives:
@@ -533,8 +535,7 @@ class Narratives:
                 by_event.setdefault(self.strands[micro.strand_id].event_id, []).append(micro)
         groups: list[list[str]] = []
         grouped: dict[str, tuple[str, ...]] = {}
-        for event_id, micros in by_event.items():
-            kept = self._within_cap(micros, parameters.grouped_micro_clusters)
+        for event_id, kept in _within_cap(by_event, parameters.grouped_micro_clusters).items():
             grouped[event_id] = tuple(micro.micro_id for micro in kept)
             if self._grouped.get(event_id) != grouped[event_id]:
                 groups += self._stories(kept, parameters)
@@ -545,15 +546,6 @@ class Narratives:
         for narrative in self.narratives.values():
             narrative.event_id = self.strands[self.micros[narrative.members[0]].strand_id].event_id
         return changes
-
-    def _within_cap(self, micros: list[MicroCluster], most: int) -> list[MicroCluster]:
-        """Return the most recently active ones, in order; a narrative with one that is beyond the cap stays whole."""
-        if len(micros) <= most:
-            return micros
-        recent = sorted(micros, key=lambda micro: (-micro.tally.last_at_s, micro.place))[:most]
-        ids = {micro.micro_id for micro in recent}
-        partly = {micro.narrative_id for micro in micros if micro.micro_id not in ids}
-        return [micro for micro in micros if micro.micro_id in ids and micro.narrative_id not in partly]
 
     @staticmethod
     def _stories(micros: list[MicroCluster], parameters: NarrativeParameters) -> list[list[str]]:
@@ -611,6 +603,22 @@ class Narratives:
             micro.narrative_id = name
             narrative.tally = narrative.tally.merge(micro.tally)
         return narrative
+
+
+def _within_cap(by_event: dict[str, list[MicroCluster]], most: int) -> dict[str, list[MicroCluster]]:
+    """Of each event the most recently active ones, in order; a narrative with one that is beyond the cap stays whole.
+
+    Whole over all events: the micro-clusters of a narrative may have come to lie in several since it was made.
+    """
+    beyond: set[str] = set()
+    for micros in by_event.values():
+        if len(micros) > most:
+            recent = sorted(micros, key=lambda micro: (-micro.tally.last_at_s, micro.place))
+            beyond.update(micro.narrative_id for micro in recent[most:])
+    return {
+        event_id: [micro for micro in micros if micro.narrative_id not in beyond]
+        for event_id, micros in by_event.items()
+    }
 
 
 def _heaviest(items: list[str], names: dict[str, str], weight: dict[str, int]) -> str:

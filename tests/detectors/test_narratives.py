@@ -1,13 +1,18 @@
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors import narratives
+from detectors.entries import Vector
 from detectors.monitor import fold, new_state
-from detectors.narratives import name_after
+from detectors.narratives import MicroCluster, Wordings, name_after
 from detectors.records import NarrativeChange
 from detectors.virality import Tally
 
 MANY = {"narratives": {"micro_similarity": 0.7, "idle_after_s": 86_400}}
 CAPPED = {"narratives": {"micro_similarity": 0.7, "grouped_micro_clusters": 3, "grouped_strands": 6}}
+
+ALONE_IN_ITS_EVENT = {"narratives": {"micro_similarity": 0.7, "grouped_micro_clusters": 1, "event_similarity": 0.3}}
 
 
 def nested(narratives):
@@ -25,8 +30,8 @@ def nested(narratives):
         assert all(narratives.micros[micro_id].strand_id == strand_id for micro_id in strand.members)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 3), st.sampled_from([MANY, CAPPED]))
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 3), st.sampled_from([MANY, CAPPED, ALONE_IN_ITS_EVENT]))
 def test_micro_clusters_narratives_and_events_nest_after_every_entry(streams, seed, changes):
     state = new_state()
     for item in streams.journal(seed, 250, **changes):
@@ -116,3 +121,34 @@ def test_exemplars_show_each_post_once_and_the_earliest_is_the_earliest(streams)
     shown = state.narratives.exemplars(narrative)
     assert shown["earliest"].post_id == "p0"
     assert len({one.post_id for one in shown.values()}) == len(shown)
+
+
+def test_the_wordings_that_are_compared_follow_from_those_that_live_alone(monkeypatch):
+    monkeypatch.setattr(narratives, "WORDINGS_COMPARED", 2)
+    rows = np.eye(3, dtype=np.float32)
+    wordings = Wordings()
+    for micro_id, row in zip("abc", rows, strict=True):
+        wordings.put(micro_id, row)
+    assert wordings.nearest(rows[0])[0] != "a"
+    wordings.remove("c")
+    assert wordings.nearest(rows[0])[0] == "a"
+
+
+def test_a_narrative_with_a_wording_beyond_the_cap_of_one_event_is_left_alone_in_every_event():
+    def micro(name, narrative_id, last_at_s):
+        return MicroCluster(
+            micro_id=name,
+            founder_id=name,
+            founded_at_s=0.0,
+            strand_id="s",
+            narrative_id=narrative_id,
+            place=0,
+            vector=Vector(space="", dense=b"", dense_scale=1.0, lexical=b"", lexical_scale=1.0),
+            tally=Tally(last_at_s=last_at_s),
+        )
+
+    flood = [micro("new", "other", 9.0), micro("old", "apart", 1.0)]
+    fire = [micro("here", "apart", 5.0)]
+    kept = narratives._within_cap({"flood": flood, "fire": fire}, 1)
+    assert [one.micro_id for one in kept["flood"]] == ["new"]
+    assert kept["fire"] == []
