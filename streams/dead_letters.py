@@ -47,9 +47,17 @@ def letter_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Dead
 
 
 def read_letters(settings: Settings) -> Iterator[DeadLetter]:
-    """Give all dead letters that the broker holds now."""
+    """Give all dead letters that the broker holds now, each once.
+
+    A worker that dies before it has acknowledged a record puts it aside again when it comes back.
+    """
+    seen: set[tuple[str, int, int]] = set()
     for record in read_to_end(settings, [topic_name(settings, "dead-letters")]):
-        yield letter_of(record.headers, record.value)
+        letter = letter_of(record.headers, record.value)
+        origin = letter.topic, letter.partition, letter.offset
+        if letter.offset < 0 or origin not in seen:
+            yield letter
+        seen.add(origin)
 
 
 def list_letters(settings: Settings, *, as_json: bool) -> int:

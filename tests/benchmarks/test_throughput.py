@@ -23,7 +23,7 @@ def test_texts_that_the_scorer_takes_for_one_are_drawn_once():
 @pytest.mark.parametrize(("texts", "hit_ratio"), [("as_is", 0.5), ("distinct", 0.0)])
 def test_scoring_is_measured_with_the_repeats_that_there_are(settings, texts, hit_ratio):
     posts = _posts([f"text number {n % 128 if texts == 'as_is' else n}" for n in range(256)])
-    rows = throughput._scoring(settings, HashEncoder(), "made", texts, posts)
+    rows = throughput._scoring(settings, "full", HashEncoder(), HashEncoder(), "made", texts, posts)
     values = {(row["metric"], row.get("stage")): row["value"] for row in rows}
     assert values["cache_hit_ratio", None] == pytest.approx(hit_ratio)
     assert values["ratio_to_encode", None] > 0

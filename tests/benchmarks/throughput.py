@@ -128,6 +128,7 @@ def _scoring(
     scorer = Scorer(encoder, load_weights(encoder.space), cache_texts=cache_texts, timed=watch)
     scorer.score_texts(WARM_UP)  # word lists are loaded with the first text
     watch.seconds.clear()
+    scorer.cache.hits = scorer.cache.misses = 0
     values = [msgspec.json.encode(post) for post in posts]
     plain = getattr(plain_encoder, "_model", plain_encoder).encode
     options = {"show_progress_bar": False} if isinstance(plain_encoder, SentenceEncoder) else {}

@@ -13,6 +13,7 @@ from rig import BEGINS, Pipeline, Row, hooks
 from detectors.codec import STATE_VERSION, decode_entry, encode_entry
 from detectors.entries import Origin, ScoredPost
 from streams.apache_kafka import Node, several_nodes
+from streams.dead_letters import read_letters
 from streams.snapshots import Envelope
 
 DEADLY = "deadlyword"
@@ -208,7 +209,7 @@ def poison(bench: Bench, *, long: bool) -> Row:
         deadly = {"post_id": "deadly", "platform": "x", "author_id": "a", "text": f"{DEADLY} words"}
         pipeline.append("posts", b"{not JSON")
         pipeline.append("posts", msgspec.json.encode(deadly | {"created_at": BEGINS}))
-        pipeline.until(lambda: len(pipeline.values("dead-letters")) == 2, "there are not two dead letters")
+        pipeline.until(lambda: len(list(read_letters(pipeline.settings))) == 2, "there are not two dead letters")
         pipeline.recovered()
         pipeline.append("journal", encode_entry(_unfoldable(pipeline)))
         pipeline.until(lambda: "is left out" in pipeline.logs("monitor"), "the entry is not left out")

@@ -27,6 +27,14 @@ def test_a_dead_letter_says_where_it_came_from_and_what_is_wrong(letters):
     assert len(first.value) == dead_letters.SHOWN_CHARACTERS
 
 
+def test_a_record_that_was_put_aside_twice_by_a_worker_that_died_in_between_is_one_dead_letter(letters):
+    again = dead_letters.headers_of(topic="posts", partition=1, offset=0, field="text", error="missing")
+    producer = kafka_clients.producer(letters)
+    producer.send(topics.topic_name(letters, "dead-letters"), value=BAD, headers=again).get(timeout=30.0)
+    producer.close()
+    assert [letter.offset for letter in dead_letters.read_letters(letters)] == [0, 1, 2]
+
+
 def test_the_list_counts_by_reason_and_shows_no_control_character(letters, capsys):
     dead_letters.list_letters(letters, as_json=False)
     out = capsys.readouterr().out

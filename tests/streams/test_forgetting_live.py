@@ -13,7 +13,7 @@ from streams.topics import topic_name
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-SECRET, AUTHOR, POST_ID = b"zanzibar quixotic marmalade", b"ada-the-author", b"id-of-the-deleted-post"
+SECRET, AUTHOR, POST_ID = b"zanzibar", b"ada-the-author", b"id-of-the-deleted-post"
 SHORT = {"segment.ms": "1000", "max.compaction.lag.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
 
 
