@@ -195,6 +195,8 @@ class Case(Struct, kw_only=True):
     """Updates that snooze or mute held back."""
     escalated_by: str | None = None
     merged_into: str | None = None
+    told_until_s: float = 0.0
+    """Up to then an earlier monitor told of it: what happened before is not sent again."""
     linked_claim_ids: tuple[str, ...] = ()
     told_claims: dict[str, str] = {}
     """Matched claims as last sent: id -> verdict."""
@@ -207,6 +209,10 @@ class Case(Struct, kw_only=True):
     def is_live(self) -> bool:
         """Whether the alert counts as open: open or peaked."""
         return self.state in LIVE
+
+    def was_told(self, now_s: float) -> bool:
+        """Whether an earlier monitor told of this time."""
+        return now_s < self.told_until_s
 
     def review(self) -> Review:
         """The last word of a person, as the record says it."""
@@ -485,6 +491,8 @@ def advance(
     if case.state in {"retracted", "merged"} or (case.state == "cleared" and now_s < case.changed_at_s):
         return None  # what was cleared is not reopened by what happened before
     _track(case, growth, counts, now_s, parameters)
+    if case.was_told(now_s):
+        return None
     if case.state in {"candidate", "cleared"}:
         return _open(case, judgement, growth, counts, now_s, parameters, budget)
     if case.state == "peaked" and _has_resurged(case, growth, counts, parameters):
@@ -499,7 +507,7 @@ def correct(case: Case, judgement: Judgement | None, dropped: Sequence[Kind], no
     With a kind goes the severity that it gave: what the policy says now holds, never more than before. A case of
     whose kinds none is left clears. What a person escalated stays a page; a muted case moves silently.
     """
-    if not case.is_live():
+    if not case.is_live() or case.was_told(now_s):
         return None
     kinds = _in_order([*(kind for kind in case.kinds if kind not in dropped), *(judgement.kinds if judgement else ())])
     if not kinds:
@@ -514,7 +522,7 @@ def correct(case: Case, judgement: Judgement | None, dropped: Sequence[Kind], no
 
 def expire(case: Case, now_s: float, window_posts: int, parameters: LifeCycleParameters) -> Transition | None:
     """Let time alone move a case: it peaks, or clears. `window_posts` is the count of the window that ends now."""
-    if not case.is_live():
+    if not case.is_live() or case.was_told(now_s):
         return None
     if now_s - case.news_at_s >= parameters.cleared_after_s:
         case.rested = True
@@ -746,6 +754,8 @@ def _escalate(case: Case, by: str, now_s: float, posts: int) -> Transition:
 
 def _send_word(case: Case, feedback: Feedback, now_s: float) -> Transition | None:
     """Send what a person's word changes; a closed case stays closed, and says so again."""
+    if case.was_told(now_s):
+        return None
     name: records.Transition = "updated"
     if case.state == "cleared":
         name = "cleared"

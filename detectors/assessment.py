@@ -1,7 +1,7 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -28,6 +28,7 @@ from detectors.crises import concerns, in_force, under
 from detectors.entries import Vector
 from detectors.event_time import BEGINNING_S
 from detectors.falsehood import matched_claim, rated_anew
+from detectors.inherited import FOUND_AGAIN, Inherited, found_in, not_found_again, said
 from detectors.labels import label_of
 from detectors.looked import Looked, LookSummary
 from detectors.looks import look_id_of
@@ -141,6 +142,7 @@ class Assessor:
             transition = expire(case, now_s, window_posts, self._configuration.life_cycle)
             if transition is not None:
                 yield from self._published(narrative, case, transition, None)
+        yield from self._inherited_passed(now_s)
         yield from self._changed_narratives()
         self._drop_cases()
 
@@ -158,6 +160,9 @@ class Assessor:
 
     def feedback(self, feedback: Feedback) -> Iterator[Published]:
         """Apply a person's word; a word on something that is not known (any more) is counted."""
+        if feedback.alert_id is not None and feedback.alert_id in self._core.inherited:
+            yield from self._word_on_inherited(self._core.inherited[feedback.alert_id], feedback)
+            return
         case = self._case_of(feedback)
         narrative = self._state.narratives.narratives.get(case.narrative_id) if case else None
         if case is None or narrative is None:
@@ -197,8 +202,7 @@ class Assessor:
         if case is None:
             if judgement is None:
                 return
-            case = new_case(narrative.narrative_id, narrative.sent_revision)
-            self._core.cases[narrative.narrative_id] = case
+            case = yield from self._begin_case(narrative, judgement, now_s)
         if _void_ends(case, facts):
             yield from self._corrected(
                 narrative, case, correct(case, judgement, ("information_void",), now_s), judgement, (void_ended(facts),)
@@ -215,6 +219,69 @@ class Assessor:
         )
         if transition is not None:
             yield from self._published(narrative, case, transition, judgement)
+
+    def _begin_case(
+        self, narrative: NarrativeState, judgement: Judgement, now_s: float
+    ) -> Generator[Published, None, Case]:
+        """Begin the case of a narrative, or go on with the alert of an earlier state that was told of it."""
+        one = self._found_again(narrative) if self._core.inherited else None
+        case = one.case if one else new_case(narrative.narrative_id, narrative.sent_revision)
+        self._core.cases[narrative.narrative_id] = case
+        if case.narrative_id == narrative.narrative_id:
+            return case
+        case.narrative_id = narrative.narrative_id
+        if case.is_live() and (transition := say_again(case, max(now_s, case.changed_at_s))) is not None:
+            alert = self._alert(narrative, case, transition, judgement)
+            yield msgspec.structs.replace(alert, reasons=(FOUND_AGAIN, *alert.reasons))
+            yield from self._narrative_records(narrative, case)
+        return case
+
+    def _found_again(self, narrative: NarrativeState) -> Inherited | None:
+        shown = {
+            alert_id
+            for alert_id, one in self._core.inherited.items()
+            for exemplar in one.alert.exemplars
+            if (post := self._state.posts.get(exemplar.post_id)) is not None and post.micro_id in narrative.members
+        }
+        wordings = [vector for _, vector in self._state.narratives.wordings(narrative)]
+        alert_id = found_in(
+            self._core.inherited, narrative.narrative_id, shown, wordings, self._configuration.narratives
+        )
+        return self._core.inherited.pop(alert_id) if alert_id else None
+
+    def _inherited_passed(self, now_s: float) -> Iterator[Alert]:
+        """Clear alerts of an earlier state that nothing repeated in time."""
+        after_s = self._configuration.life_cycle.cleared_after_s
+        for alert_id, one in list(self._core.inherited.items()):
+            if now_s - one.case.news_at_s < after_s:
+                continue
+            del self._core.inherited[alert_id]
+            transition = expire(one.case, now_s, 0, self._configuration.life_cycle)
+            if transition is not None:
+                yield self._said(one, transition, not_found_again(after_s))
+
+    def hidden_of_inherited(self, post_ids: Collection[str]) -> Iterator[Alert]:
+        """Publish alerts of an earlier state again that showed what was deleted; its words go with it."""
+        for one in self._core.inherited.values():
+            exemplars = tuple(shown for shown in one.alert.exemplars if shown.post_id not in post_ids)
+            if exemplars == one.alert.exemplars:
+                continue
+            one.alert = msgspec.structs.replace(one.alert, exemplars=exemplars, label=label_of([], None))
+            one.wordings = ()
+            transition = say_again(one.case, max(self._core.time.greatest_at_s, one.case.changed_at_s))
+            if transition is not None:
+                yield self._said(one, transition, None)
+
+    def _word_on_inherited(self, one: Inherited, feedback: Feedback) -> Iterator[Alert]:
+        now_s = self._core.time.greatest_at_s
+        transition = apply_feedback(one.case, feedback, now_s, one.alert.counts.posts)
+        if transition is not None:
+            yield self._said(one, transition, None)
+
+    def _said(self, one: Inherited, transition: Transition, reason: Reason | None) -> Alert:
+        withheld = self._state.narratives.withheld(self._configuration.named_persons)
+        one.alert = said(one, transition, _review_without(one.case.review(), withheld), reason)
+        return one.alert
 
     def _evidence_moved(self, narrative: NarrativeState, case: Case, now_s: float) -> Iterator[Published]:
         """Claims came, changed or went: tell of those that an open alert was sent with, and judge it anew."""

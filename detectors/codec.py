@@ -44,7 +44,11 @@ _msgpack = msgspec.msgpack.Encoder()
 
 
 class CorruptSnapshotError(Exception):
-    """A snapshot cannot be read: a chunk is missing or damaged, or the version is another."""
+    """A snapshot cannot be read: a chunk is missing or damaged, or it is of another version."""
+
+
+class OtherVersionError(CorruptSnapshotError):
+    """A snapshot is whole, but of a state of another form."""
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -159,7 +163,7 @@ def read_manifest(value: bytes) -> Manifest:
     except msgspec.MsgspecError as error:
         raise CorruptSnapshotError(f"manifest: {error}") from error
     if manifest.state_version != STATE_VERSION:
-        raise CorruptSnapshotError(f"state of version {manifest.state_version}, this code reads {STATE_VERSION}")
+        raise OtherVersionError(f"state of version {manifest.state_version}, this code reads {STATE_VERSION}")
     return manifest
 
 

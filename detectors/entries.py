@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from detectors.forecast_weights import ForecastWeights
 from detectors.policy import Configuration
-from detectors.records import Claim, Crisis, Deletion, Feedback, PostKind, Stance
+from detectors.records import Alert, Claim, Crisis, Deletion, Feedback, PostKind, Stance
 
 
 class Origin(Struct, frozen=True, array_like=True):
@@ -174,6 +174,34 @@ class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):
     why: str
 
 
+class OpenAlert(Struct, frozen=True, kw_only=True, tag="open_alert", tag_field="entry"):
+    """An alert that was open when the state that knew its narrative was lost (`detectors.inherited`)."""
+
+    origin: Origin
+    alert: Alert
+    """Its last revision."""
+    wordings: tuple[Vector, ...] = ()
+    """Of the posts that showed what its narrative said, where they are still known."""
+
+
+Seeded = ConfigurationEntry | Tick | ClaimEntry | CrisisEntry | DeletionEntry | OpenAlert
+
+
+class Seed(Struct, frozen=True, kw_only=True, tag="seed", tag_field="entry"):
+    """What a state began with that had lost the journal before `before`; the whole set counts, or nothing of it.
+
+    Every reader that begins there folds the set first (`detectors.seeded`). In its own place it says nothing.
+    """
+
+    before: int
+    """Offset at which the journal began then."""
+    number: int
+    """Place in the set, from 0."""
+    of: int
+    """Size of the set."""
+    told: Seeded
+
+
 Entry = (
     ScoredPost
     | ClaimEntry
@@ -184,5 +212,7 @@ Entry = (
     | Tick
     | SourceEnd
     | LookAnswer
+    | OpenAlert
+    | Seed
     | Skip
 )

@@ -21,14 +21,17 @@ from detectors.entries import (
     Entry,
     FeedbackEntry,
     LookAnswer,
+    OpenAlert,
     Origin,
     ScoredPost,
+    Seed,
     Skip,
     SourceEnd,
     Tick,
     Vector,
 )
 from detectors.forecast import Forecaster
+from detectors.inherited import inherit
 from detectors.merging import MERGED
 from detectors.narratives import NarrativeState
 from detectors.origins import SeenOffsets, partition_name
@@ -153,7 +156,7 @@ class _Batch:
         return self._state.posts.get(post.parent_id) or self._state.posts.get(post.root_id)
 
     def _step(self, entry: Entry) -> Iterator[Output]:
-        if not isinstance(entry, Tick | Skip) and not self._is_new(entry.origin):
+        if not isinstance(entry, Tick | Seed | Skip) and not self._is_new(entry.origin):
             return
         match entry:
             case ScoredPost():
@@ -190,7 +193,7 @@ class _Batch:
         if narrative is not None:
             yield from Assessor(self._state).answered(narrative)
 
-    def _take_note(self, entry: ClaimEntry | ConfigurationEntry | Skip) -> None:
+    def _take_note(self, entry: ClaimEntry | ConfigurationEntry | OpenAlert | Seed | Skip) -> None:
         """Change what is known; nothing is published for it by itself."""
         match entry:
             case ClaimEntry():
@@ -201,6 +204,10 @@ class _Batch:
                 self._state.forecaster = Forecaster(entry.forecast)
                 self._state.narratives.weigh_again(entry.configuration.narratives)
                 self._search = None
+            case OpenAlert():
+                self._core.inherited[entry.alert.alert_id] = inherit(entry, self._core.time.greatest_at_s)
+            case Seed():
+                pass  # folded by whoever began with it
             case Skip():
                 # In the place of what is left out it counts; where it was announced it says nothing more.
                 if entry.offset == self._core.next_offset:
@@ -424,6 +431,7 @@ class _Batch:
                 self._state.leave_out("reshare_of_deleted")
             self._forget(post_id)
         yield from Assessor(self._state).hidden(self._state.narratives.hide(set(gone), key))
+        yield from Assessor(self._state).hidden_of_inherited(gone)
 
     def _forget(self, post_id: str) -> None:
         self._core.looks.take(post_id)

@@ -7,6 +7,7 @@ from detectors.coordination import Coordination
 from detectors.event_time import BEGINNING_S, EventTime
 from detectors.falsehood import ClaimIndex
 from detectors.forecast import Forecaster
+from detectors.inherited import Inherited
 from detectors.looked import Looks
 from detectors.merging import Merging
 from detectors.named_persons import NameHistory
@@ -29,6 +30,8 @@ class Core(Struct):
     population: Population = field(default_factory=Population)
     cases: dict[str, Case] = {}
     """Alerts by the narrative that they are about."""
+    inherited: dict[str, Inherited] = {}
+    """By alert id: open alerts of an earlier state, whose narratives were not found again yet."""
     budget: Budget = field(default_factory=Budget)
     crises: dict[str, Crisis] = {}
     names_heard: NameHistory = field(default_factory=NameHistory)

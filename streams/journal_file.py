@@ -1,6 +1,6 @@
 """The journal as a file: every entry with its shard and offset, one a line, so that it can be folded offline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from detectors.codec import decode_entry, decode_record
 from detectors.entries import Entry
+from detectors.seeded import begun
 from detectors.skipped import announced
 from streams import audit
 from streams.errors import EmberwatchError
@@ -18,8 +19,8 @@ from streams.kafka_clients import LARGEST_RECORD_BYTES, read_to_end
 from streams.settings import Settings
 from streams.topics import topic_name
 
-SKIP_TAG = b'"skip"'
-"""In the bytes of every entry that says that another one is left out."""
+AHEAD_TAGS = (b'"skip"', b'"seed"')
+"""One of them is in the bytes of every entry that speaks of earlier ones: what is left out, what was begun with."""
 
 
 class _Line(Struct, forbid_unknown_fields=True):
@@ -47,20 +48,25 @@ def export(settings: Settings, *, out: Path) -> int:
 def read_journal(file: Path) -> Iterator[tuple[int, int, Entry]]:
     """Give shard, offset and entry of each line; raises `EmberwatchError` naming the line that is none.
 
-    Entries that are to be left out are replaced by the `Skip` that says so, which may come much later: the file is
-    read twice.
+    Entries that are to be left out are replaced by the `Skip` that says so, and what a shard began with comes first.
+    Either may be told much later: the file is read twice.
     """
-    skips: dict[int, list[tuple[int, Entry]]] = {}
-    for shard, offset, entry in _entries(file, containing=SKIP_TAG):
-        skips.setdefault(shard, []).append((offset, entry))
-    left_out = {shard: announced(items) for shard, items in skips.items()}
+    ahead: dict[int, list[tuple[int, Entry]]] = {}
+    for shard, offset, entry in _entries(file, containing=AHEAD_TAGS):
+        ahead.setdefault(shard, []).append((offset, entry))
+    left_out = {shard: announced(items) for shard, items in ahead.items()}
+    started: set[int] = set()
     for shard, offset, entry in _entries(file):
+        if shard not in started:
+            started.add(shard)
+            for place, first in begun(ahead.get(shard, ()), offset):
+                yield shard, place, first
         yield shard, offset, left_out.get(shard, {}).get(offset, entry)
 
 
-def _entries(file: Path, *, containing: bytes = b"") -> Iterator[tuple[int, int, Entry]]:
+def _entries(file: Path, *, containing: Sequence[bytes] = ()) -> Iterator[tuple[int, int, Entry]]:
     for line in read_lines(file, most_bytes=LARGEST_RECORD_BYTES):
-        if containing not in line.value:
+        if containing and not any(tag in line.value for tag in containing):
             continue
         try:
             read = decode_record(_Line, line.value)

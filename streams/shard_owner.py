@@ -14,21 +14,22 @@ from kafka import TopicPartition
 from msgspec import Struct
 
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
-from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, Skip
+from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, Seeded, Skip
 from detectors.event_time import EventTime
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Look, Narrative, NarrativeChange
+from detectors.seeded import begun, seeded
 from detectors.skipped import announced, leave_out
 from detectors.state import MonitorState
 from streams.attempts import MOST_ATTEMPTS, Attempts
 from streams.control_records import append_to_journal
-from streams.journal_file import SKIP_TAG
+from streams.journal_file import AHEAD_TAGS
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics
 from streams.models import load_scorer
 from streams.published import Published
-from streams.seeds import seeds
+from streams.seeds import open_alerts, seeds
 from streams.settings import Settings
 from streams.shard_sender import FencedError, ShardSender
 from streams.shard_sender import Output as Record
@@ -89,6 +90,8 @@ class ShardOwner:
         self._snapshot_offset = -1
         """Next offset of the state that was written last; -1 before that."""
         self._late = 0
+        self._has_begun = False
+        """Whether what comes before the journal's first entry was folded, if there is any."""
 
     async def load(self) -> None:
         """Read the last snapshot and the journal from there to its end, publishing what is not out yet."""
@@ -264,7 +267,8 @@ class ShardOwner:
             _log.warning("shard %d: the journal ends before the snapshot; it is another journal", self.shard)
             self._state = new_state()
             chunks.start = 0
-        if chunks.start < chunks.begins_at:
+        is_cold = chunks.start < chunks.begins_at
+        if is_cold:
             # What they held stays unknown: that is an alarm, on every way out that there is.
             self.missing_entries += chunks.begins_at - chunks.start
             _log.error(
@@ -273,19 +277,42 @@ class ShardOwner:
                 chunks.start,
                 chunks.begins_at - 1,
             )
-            begun: list[Entry] = []
-            if not self._state.core.folded:
-                begun = seeds(self._settings, load_scorer(self._settings), chunks.first_post_at_s())
-            self._state.core.next_offset = chunks.begins_at - len(begun)
-            list(fold(self._state, enumerate(begun, start=self._state.next_offset)))
-            chunks.start = chunks.begins_at
             self._metrics.cold_start.set(1)
-        self._skips |= chunks.skips()
+            chunks.start = self._state.core.next_offset = chunks.begins_at
+        ahead = chunks.ahead()
+        self._skips |= announced(ahead)
+        if not self._has_begun and not self._state.core.folded and chunks.start == chunks.begins_at:
+            self._begin_with(begun(ahead, chunks.begins_at) or self._new_seeds(chunks, is_cold=is_cold))
+        self._has_begun = True
         return chunks
+
+    def _new_seeds(self, chunks: "_JournalChunks", *, is_cold: bool) -> list[tuple[int, Entry]]:
+        """What a state without a snapshot has to be told; it is in the journal before it is folded.
+
+        Where the journal is whole it says everything but which alerts code of another version has left open: the same
+        code opens them again, under the same ids.
+        """
+        entries: list[Seeded] = []
+        scorer = functools.cache(lambda: load_scorer(self._settings))
+        if is_cold:
+            entries += seeds(self._settings, scorer(), chunks.first_post_at_s())
+        if is_cold or self._snapshots.are_of_another_version:
+            entries += open_alerts(self._settings, scorer)
+        told = seeded(entries, chunks.begins_at)
+        if told:
+            append_to_journal(self._settings, {self.shard: told})
+        return begun(enumerate(told), chunks.begins_at)
+
+    def _begin_with(self, first: Sequence[tuple[int, Entry]]) -> None:
+        """Fold what comes before the journal's first entry; nothing is published for it."""
+        if first:
+            self._state.core.next_offset = first[0][0]
+            list(fold(self._state, first))
 
     def _show_open_alerts(self) -> None:
         """Open alerts that were published before this worker had the shard, for the gauge."""
         live = {case.alert_id for case in self._state.core.cases.values() if case.is_live()}
+        live |= {alert_id for alert_id, one in self._state.core.inherited.items() if one.case.is_live()}
         if not live:
             return
         last: dict[str, Alert] = {}
@@ -357,11 +384,14 @@ class _JournalChunks:
                 return entry.created_at_s
         return None
 
-    def skips(self) -> dict[int, Skip]:
-        """Look ahead for what is to be left out."""
+    def ahead(self) -> list[tuple[int, Entry]]:
+        """Look ahead for entries that speak of earlier ones: what is left out, what a state began with."""
         rows = read_partition(self._reader, self._journal, self.end, start=self.start)
-        said = [(row.offset, _entry(row.offset, row.value)) for row in rows if SKIP_TAG in (row.value or b"")]
-        return announced(said)
+        return [
+            (row.offset, _entry(row.offset, row.value))
+            for row in rows
+            if any(tag in (row.value or b"") for tag in AHEAD_TAGS)
+        ]
 
     def close(self) -> None:
         """Close the connection."""

@@ -13,7 +13,7 @@ import msgspec
 from kafka import TopicPartition
 from msgspec import Struct
 
-from detectors.codec import CorruptSnapshotError, Snapshot, decode_record, read_manifest
+from detectors.codec import CorruptSnapshotError, OtherVersionError, Snapshot, decode_record, read_manifest
 from streams.kafka_clients import consumer, read_partition
 from streams.settings import Settings
 from streams.shard_sender import Output, ShardSender
@@ -69,6 +69,8 @@ class Snapshots(Generic[StateT]):
         self._decode = decode
         self._topic = topic_name(settings, "snapshots")
         self._sender = sender
+        self.are_of_another_version = False
+        """Whether there were only snapshots of another version of the state, or damaged ones."""
         self._sequence = 0
         self._kept: list[frozenset[str]] = []
         """Names in the last two manifests, the newer one last."""
@@ -86,10 +88,19 @@ class Snapshots(Generic[StateT]):
         for envelope in reversed(envelopes):
             try:
                 state = self._decode(_checked(envelope), chunks)
+            except OtherVersionError as error:
+                _log.error(
+                    "snapshot %d of shard %d is not read: %s; the journal is folded anew",
+                    envelope.sequence,
+                    self._shard,
+                    error,
+                )
+                self.are_of_another_version = True
             except CorruptSnapshotError as error:
                 _log.error("snapshot %d of shard %d is damaged: %s", envelope.sequence, self._shard, error)
             else:
                 self._sound = set(envelope.chunks)
+                self.are_of_another_version = False
                 return Loaded(state, envelope.published)
         return None
 

@@ -36,6 +36,7 @@ from detectors.policy import Configuration, TimeParameters
 from detectors.posts import decode_post
 from detectors.replay import InEventOrder, Replay
 from detectors.scoring import Scorer
+from detectors.seeded import begun
 from detectors.skipped import announced, leave_out
 from detectors.state import MonitorState
 from streams import publish, topics
@@ -352,8 +353,9 @@ class Pipeline:
         ]
         replay = Replay()
         self.folded = replay.state
-        replay.state.core.next_offset = journal[0][0]
         items = [(offset, decode_entry(value)) for offset, value in journal]
+        items = [*begun(items, journal[0][0]), *items]
+        replay.state.core.next_offset = items[0][0]
         replay.run(leave_out(items, announced(items)))
         assignments = list(replay.assignments())
         counted = Counter(assignment.post_id for assignment in assignments)
