@@ -15,10 +15,11 @@ import numpy as np
 from msgspec import Struct
 
 from detectors.coordination import Coordination
-from detectors.entries import ClaimEntry, Entry
+from detectors.entries import ClaimEntry, ConfigurationEntry, Entry
 from detectors.forecast import Forecaster
 from detectors.forecast_weights import ForecastWeights
 from detectors.narratives import MicroCluster, NarrativeState, Strand
+from detectors.policy import Configuration
 from detectors.post_index import IndexedPost, PostIndex
 from detectors.state import Core, MonitorState
 from detectors.strands import Strands
@@ -95,9 +96,33 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(value: bytes) -> Entry:
-    """Read a journal entry. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, naming the field."""
+    """Read a journal entry. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, naming the field.
+
+    Of a configuration that other code wrote, parameters that this code does not know are ignored.
+    """
     try:
         return _entry_decoder.decode(value)
+    except msgspec.ValidationError:
+        if b'"configuration"' not in value:
+            raise
+        raw = msgspec.json.decode(value)
+        if not isinstance(raw, dict) or raw.get("entry") != "configuration":
+            raise
+        return _entry_decoder.decode(_json.encode(_known(raw, ConfigurationEntry) | {"entry": "configuration"}))
+    except RecursionError:
+        raise msgspec.DecodeError(NESTED) from None
+
+
+def decode_configuration(value: bytes) -> Configuration:
+    """Read a configuration that was in force, perhaps of other code: unknown parameters are ignored.
+
+    Raises as `decode_entry`.
+    """
+    try:
+        return msgspec.json.decode(value, type=Configuration)
+    except msgspec.ValidationError:
+        known = _known(msgspec.json.decode(value), Configuration)
+        return msgspec.json.decode(_json.encode(known), type=Configuration)
     except RecursionError:
         raise msgspec.DecodeError(NESTED) from None
 
@@ -234,6 +259,20 @@ class _Sections:
         if _name(content) != name:
             raise CorruptSnapshotError(f"section {section}: chunk {name} is damaged")
         return content
+
+
+def _known(raw: Any, kind: type[Struct]) -> Any:
+    """What this code knows of a decoded object, and of the objects in it."""
+    if not isinstance(raw, dict):
+        return raw
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    return {
+        name: _known(content, kinds[name])
+        if isinstance(kinds[name], type) and issubclass(kinds[name], Struct)
+        else content
+        for name, content in raw.items()
+        if name in kinds
+    }
 
 
 def _cut(items: Iterable[T], key: Callable[[T], str]) -> Iterator[list[T]]:

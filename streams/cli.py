@@ -588,7 +588,9 @@ Examples:
 @click.option("--day", is_flag=True, help="Instead: fold a made-up day as fast as it goes; shows what is held.")
 @click.option("--posts", type=click.IntRange(min=24), default=86_400, show_default=True, help="Posts of the day.")
 @click.option("--hours", type=click.IntRange(min=1), default=24, show_default=True, help="Length of the day.")
-@click.option("--horizon-hours", type=click.FloatRange(min=0.0), default=0.0, help="Remember posts for so long only.")
+@click.option(
+    "--horizon-hours", type=click.FloatRange(min=0.0), default=0.0, help="Remember posts and wordings for so long only."
+)
 @click.option("--json", "json_file", type=NEW_FILE, help="Write the figures to this file as well.")
 def load(
     rates: tuple[float, ...],

@@ -7,10 +7,12 @@ posts. A journal begins with a configuration: `open_journal` sees to it before a
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import msgspec
 from kafka import TopicPartition
 
+from detectors import codec
 from detectors.claim_feeds import Withdrawal, decode_one
 from detectors.codec import decode_record, encode_entry
 from detectors.entries import (
@@ -61,10 +63,19 @@ def entry_of(topic: Name, record: Record, *, scorer: Scorer, shards: int, time: 
     return _ENTRY_OF[topic](record.origin, record.value, record.received_at_s, time)
 
 
-def decode_configuration(value: bytes, *, space: str | None = None, shards: int | None = None) -> Configuration:
-    """Read a configuration; raises `BadRecord`, also where it is for other vectors or another number of shards."""
+def decode_configuration(
+    value: bytes,
+    *,
+    space: str | None = None,
+    shards: int | None = None,
+    of_other_code: bool = False,
+) -> Configuration:
+    """Read a configuration; raises `BadRecord`, also where it is for other vectors or another number of shards.
+
+    `of_other_code` ignores parameters that this code does not know.
+    """
     try:
-        configuration = decode_record(Configuration, value)
+        configuration = codec.decode_configuration(value) if of_other_code else decode_record(Configuration, value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         words, _, place = str(error).partition(" - at `$.")
         raise BadRecord(place.rstrip("`") or "configuration", words) from None
@@ -76,16 +87,35 @@ def decode_configuration(value: bytes, *, space: str | None = None, shards: int 
 
 
 def last_configuration(settings: Settings, space: str) -> tuple[Configuration, Origin] | None:
-    """Give the last configuration on the broker that this journal can take, and where it is; None without one."""
+    """Give the last configuration on the broker that this journal can take, and where it is; None without one.
+
+    Where all of them are of other code, the last one holds without the parameters that this code does not know.
+    """
     name = topic_name(settings, "configuration")
-    last = None
-    for record in read_to_end(settings, [name]):
-        try:
-            configuration = decode_configuration(record.value or b"", space=space, shards=settings.shards)
-        except BadRecord:
-            continue  # it goes to the dead letters when its turn comes
-        last = configuration, Origin(name, record.partition, record.offset)
-    return last
+    records = list(read_to_end(settings, [name]))
+    for of_other_code in (False, True):
+        for record in reversed(records):
+            origin = Origin(name, record.partition, record.offset)
+            try:
+                found = decode_configuration(
+                    record.value or b"", space=space, shards=settings.shards, of_other_code=of_other_code
+                )
+            except BadRecord:
+                continue  # it goes to the dead letters when its turn comes
+            if of_other_code:
+                _say_it_is_of_other_code(origin)
+            return found, origin
+    return None
+
+
+@cache
+def _say_it_is_of_other_code(origin: Origin) -> None:
+    """Once for each: the topic is read again and again."""
+    _log.warning(
+        "the configuration at offset %d is of other code: parameters that this version does not know are ignored;"
+        " `emberwatch config apply` writes one of this version",
+        origin.offset,
+    )
 
 
 def open_journal(settings: Settings, space: str, *, within_s: float = 60.0, turn_s: float = 0.25) -> Configuration:

@@ -37,6 +37,8 @@ class Hour(Struct, frozen=True, kw_only=True):
     """Of these, chunks that the hour before did not have: what the topic of snapshots grows by."""
     narratives: int
     micro_clusters: int
+    cached_texts: int
+    """Held by the scorer, which is another process where it is not measured."""
     seconds: float
     """That the hour took."""
 
@@ -67,6 +69,7 @@ def run_day(
                 written_mb=_megabytes(snapshot.chunks[name] for name in names - kept),
                 narratives=len(state.narratives.narratives),
                 micro_clusters=len(state.narratives.micros),
+                cached_texts=len(scorer.cache),
                 seconds=round(time.monotonic() - began_s, 1),
             )
         )
@@ -76,8 +79,8 @@ def run_day(
 
 
 def with_horizon(configuration: Configuration, horizon_s: float) -> Configuration:
-    """The same configuration, remembering posts for so long: what a shorter day than the horizon cannot show."""
-    narratives = msgspec.structs.replace(configuration.narratives, post_horizon_s=horizon_s)
+    """The same configuration, remembering posts and wordings for so long: a day shorter than that only grows."""
+    narratives = msgspec.structs.replace(configuration.narratives, post_horizon_s=horizon_s, idle_after_s=horizon_s)
     return msgspec.structs.replace(configuration, narratives=narratives)
 
 

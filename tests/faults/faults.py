@@ -290,7 +290,7 @@ def known_by_name(bench: Bench, *, long: bool) -> Row:
 
 
 def eaten_journal(bench: Bench, *, long: bool) -> Row:
-    """Retention has eaten the journal, and there is no snapshot: an alarm, not a silent gap."""
+    """Retention has eaten the journal, and there is no snapshot: an alarm, no silent gap; no open alert twice."""
     with bench.make(posts=600, snapshot_every_s=3600.0) as pipeline:
         pipeline.start_both()
         pipeline.publish(0.0)
@@ -299,7 +299,8 @@ def eaten_journal(bench: Bench, *, long: bool) -> Row:
         claim = {"@type": "ClaimReview", "@id": "c1", "claimReviewed": "the water is poisoned"}
         claim |= {"reviewRating": {"alternateName": "False"}}
         pipeline.append("claims", msgspec.json.encode(claim), key=b"c1")
-        eaten = 100
+        before = pipeline.values("alert-history")
+        eaten = 450
         pipeline.eat("journal", eaten)
         pipeline.start("monitor")
         pipeline.recovered()
@@ -312,8 +313,11 @@ def eaten_journal(bench: Bench, *, long: bool) -> Row:
         pipeline.demand("emberwatch_cold_start 1.0" in metrics, "the metric does not say it")
         pipeline.demand(f"{eaten} entries" in ready, f"readiness does not say it: {ready}")
         pipeline.rounds = 1
-        posts = len(pipeline.values("journal"))
-        return Row("retention has eaten the journal", 1, posts, 0, 0, 0, 0, round(max(pipeline.recovery_s), 1))
+        row = pipeline.judge_rest("retention has eaten the journal", before)
+        opened = [alert.alert_id for alert in pipeline.alerts() if alert.transition == "opened"]
+        pipeline.demand(len(opened) == 1, f"one story has opened {len(opened)} alerts")
+        pipeline.demand(len(pipeline.values("alert-history")) > len(before), "its alert does not go on")
+        return row
 
 
 def _owner(pipeline: Pipeline) -> str:

@@ -28,12 +28,13 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource
 from kafka.consumer.fetcher import ConsumerRecord
 
-from detectors.codec import decode_entry, encode_record
+from detectors.codec import decode_entry, decode_record, encode_record
 from detectors.comparison import AlertWithMembers, differences, with_members
 from detectors.embedding import HashEncoder
-from detectors.entries import ConfigurationEntry, Origin, SourceEnd
+from detectors.entries import ConfigurationEntry, Origin, ScoredPost, SourceEnd
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import decode_post
+from detectors.records import Alert
 from detectors.replay import InEventOrder, Replay
 from detectors.scoring import Scorer
 from detectors.seeded import begun
@@ -347,16 +348,7 @@ class Pipeline:
 
     def judge(self, fault: str, *, refused: int = 0) -> Row:
         """Compare with both oracles; `refused` posts of the story may not be folded."""
-        journal = [
-            (record.offset, record.value)
-            for record in read_to_end(self.settings, [topic_name(self.settings, "journal")])
-        ]
-        replay = Replay()
-        self.folded = replay.state
-        items = [(offset, decode_entry(value)) for offset, value in journal]
-        items = [*begun(items, journal[0][0]), *items]
-        replay.state.core.next_offset = items[0][0]
-        replay.run(leave_out(items, announced(items)))
+        journal, replay = self._fold_journal()
         assignments = list(replay.assignments())
         counted = Counter(assignment.post_id for assignment in assignments)
         same = without_faults(self.story)
@@ -375,6 +367,39 @@ class Pipeline:
             differing_in_substance=len(different),
             recovery_s=round(max(self.recovery_s), 1) if self.recovery_s else None,
         )
+
+    def judge_rest(self, fault: str, before: list[bytes]) -> Row:
+        """Judge a journal whose beginning is gone: `before` is on `alert-history` since then, and what is left adds."""
+        journal, replay = self._fold_journal()
+        posts = {entry.post_id for _, value in journal if isinstance(entry := decode_entry(value), ScoredPost)}
+        counted = Counter(assignment.post_id for assignment in replay.assignments())
+        added = [encode_record(alert) for alert in replay.alert_history]
+        opened = [alert for alert in replay.alert_history if alert.transition == "opened"]
+        return Row(
+            fault=fault,
+            rounds=self.rounds,
+            posts=len(posts),
+            lost=len(posts - counted.keys()),
+            counted_twice=sum(counted.values()) - len(counted),
+            differing_alerts=_apart(self.values("alert-history"), before + added),
+            differing_in_substance=len(opened),
+            recovery_s=round(max(self.recovery_s), 1),
+        )
+
+    def alerts(self) -> list[Alert]:
+        """Every revision on `alert-history`."""
+        return [decode_record(Alert, value) for value in self.values("alert-history")]
+
+    def _fold_journal(self) -> tuple[list[tuple[int, bytes]], Replay]:
+        """The journal as it lies, and what folding it offline gives."""
+        journal = [(record.offset, record.value) for record in self.records("journal")]
+        items = [(offset, decode_entry(value)) for offset, value in journal]
+        items = [*begun(items, journal[0][0]), *items]
+        replay = Replay()
+        replay.state.core.next_offset = items[0][0]
+        replay.run(leave_out(items, announced(items)))
+        self.folded = replay.state
+        return journal, replay
 
     def _lost_ends(self, journal: list[tuple[int, bytes]]) -> int:
         ends = {entry.origin for _, value in journal if isinstance(entry := decode_entry(value), SourceEnd)}
