@@ -498,6 +498,11 @@ class Assessor:
         narrative.sent_posts = narrative.tally.posts
         yield self._narrative(narrative, case, "live", None)
 
+    def _share(self, narrative: NarrativeState, now_s: float) -> float | None:
+        """Share of the stream that is this narrative's now; None where none of it is."""
+        window_s = self._configuration.virality.window_s
+        return self._core.population.share_of_stream(narrative.tally, now_s, window_s) or None
+
     def _alert(
         self,
         narrative: NarrativeState,
@@ -526,7 +531,10 @@ class Assessor:
             event_id=narrative.event_id,
             severity=transition.severity,
             kinds=transition.kinds,
-            reasons=_reasons_without(reasons(facts, judgement, case, changes=changes), withheld),
+            reasons=_reasons_without(
+                reasons(facts, judgement, case, share_of_stream=self._share(narrative, now_s), changes=changes),
+                withheld,
+            ),
             counts=facts.counts,
             growth=facts.growth,
             forecast=facts.forecast,

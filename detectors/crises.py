@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from detectors.policy import Configuration
-from detectors.records import SEVERITIES, Alert, Crisis, CrisisScope, Kind, Severity
+from detectors.records import SEVERITIES, Alert, Crisis, Kind, Severity
 from detectors.virality import Tally
 
 LEAST_RATIO = 0.25
@@ -27,8 +27,6 @@ LEAST_BURST_Z = 1.5
 
 SHARE_IN_SCOPE = 0.2
 """A narrative is in the scope of a language, platform, community or place that has so much of its posts."""
-
-SCOPES: tuple[CrisisScope, ...] = ("lang", "platform", "community", "place")
 
 OPENING = ("opened", "resurged")
 

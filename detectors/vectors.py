@@ -53,18 +53,6 @@ def quantise_rows(dense: Floats, lexical: Floats, space: str) -> list[Vector]:
     ]
 
 
-def dense_of(vector: Vector) -> Floats:
-    """The sentence vector, shape (d,), unit length (zeros stay zeros)."""
-    unit: Floats = _unit(_rows([vector.dense]))[0].astype(np.float32)
-    return unit
-
-
-def lexical_of(vector: Vector) -> Floats:
-    """The lexical vector, shape (l,), unit length (zeros stay zeros)."""
-    unit: Floats = _unit(_rows([vector.lexical]))[0].astype(np.float32)
-    return unit
-
-
 def whole(vectors: Sequence[Vector], lexical_weight: float) -> Floats:
     """Both channels side by side as whole numbers, shape (n, d + l).
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.vectors import COSINE, RADIUS, centroids, dense_of, lexical_of, quantise, to_whole, whole, whole_dense
+from detectors.vectors import COSINE, RADIUS, centroids, quantise, to_whole, whole, whole_dense
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -12,6 +12,11 @@ def made(seed, count, dense=24, lexical=16):
     draw = np.random.default_rng(seed)
     channels = [(draw.normal(size=dense), draw.normal(size=lexical)) for _ in range(count)]
     return [quantise(a.astype(np.float32), b.astype(np.float32), "toy") for a, b in channels]
+
+
+def unit(channel):
+    row = np.frombuffer(channel, np.int8).astype(np.float32)
+    return row / np.linalg.norm(row)
 
 
 @given(SEEDS, st.floats(0, 1), st.integers(1, 9))
@@ -48,8 +53,8 @@ def test_a_cosine_of_whole_vectors_is_that_of_the_unit_vectors_within_what_round
     errors = []
     for i, one in enumerate(vectors):
         for j, other in enumerate(vectors):
-            dense = float(dense_of(one).astype(float) @ dense_of(other).astype(float))
-            lexical = float(lexical_of(one).astype(float) @ lexical_of(other).astype(float))
+            dense = float(unit(one.dense).astype(float) @ unit(other.dense).astype(float))
+            lexical = float(unit(one.lexical).astype(float) @ unit(other.lexical).astype(float))
             wanted = (1 - lexical_weight) * dense + lexical_weight * lexical
             errors.append(abs(float(rows[i] @ rows[j]) * COSINE - wanted))
     # Each vector ends within half the root of its dimensions (40) of where it should; usually much nearer.
@@ -60,22 +65,22 @@ def test_a_cosine_of_whole_vectors_is_that_of_the_unit_vectors_within_what_round
 @given(SEEDS)
 def test_rounding_to_a_byte_turns_a_vector_by_less_than_a_degree_and_a_half(seed):
     channel = np.random.default_rng(seed).normal(size=384).astype(np.float32)
-    again = dense_of(quantise(channel, channel, "toy"))
+    again = unit(quantise(channel, channel, "toy").dense)
     assert float(again @ channel / np.linalg.norm(channel)) > 0.9997
 
 
 def test_a_text_without_words_has_no_lexical_channel_and_is_less_like_others():
     said = quantise(np.ones(8, np.float32), np.ones(4, np.float32), "toy")
     silent = quantise(np.ones(8, np.float32), np.zeros(4, np.float32), "toy")
-    assert not lexical_of(silent).any()
+    assert not any(silent.lexical)
     rows = whole([said, silent], 0.5)
     assert float(rows[0] @ rows[1]) * COSINE == pytest.approx(0.5, abs=1e-3)
 
 
 def test_values_that_are_no_numbers_become_no_direction():
     vector = quantise(np.array([np.nan, 1.0], np.float32), np.array([np.inf, 1.0], np.float32), "toy")
-    assert not dense_of(vector).any()
-    assert not lexical_of(vector).any()
+    assert not any(vector.dense)
+    assert not any(vector.lexical)
 
 
 def test_a_share_beyond_one_is_refused_and_no_vectors_give_no_rows():

@@ -371,15 +371,12 @@ def _make_older(pipeline: Pipeline) -> str:
     return f"state of version {STATE_VERSION - 1}, this code reads {STATE_VERSION}"
 
 
-ALL = (
+ALONE_WITH_ITS_WORKERS = (
     nothing,
     kills,
     one_of_two_scorers,
     comings_and_goings,
     slow_handler,
-    broker_restart,
-    broker_slow,
-    two_of_three,
     poison,
     refused_snapshots,
     damaged_snapshots,
@@ -388,4 +385,9 @@ ALL = (
     zombie,
     eaten_journal,
 )
+"""They leave the broker alone, so that others may use it meanwhile."""
+
+OF_THE_BROKER = (broker_restart, broker_slow, two_of_three)
+
+ALL = (*ALONE_WITH_ITS_WORKERS, *OF_THE_BROKER)
 """In the order in which they are run."""
