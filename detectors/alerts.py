@@ -56,7 +56,8 @@ FACTS: dict[str, str] = {
     "claim_rated_false": "the narrative repeats a claim that fact-checkers rated false",
     "claim_rated_true": "the narrative repeats a claim that fact-checkers rated true",
     "contested": "of the posts with own words more than usual ask whether it is true, or deny it",
-    "unconfirmed": "a notable share of the posts pass it on without vouching for it (reportedly, may be)",
+    "unconfirmed": "a notable share of the posts pass it on without vouching for it (reportedly, may be, up to so many)"
+    " or say that the truth is hidden",
     "information_void": "questions mount, and neither a fact-check nor any of the configured credible sources is there",
     "satire": "most of the posts link to satirical sites, or fact-checkers label the claim as satire",
     "correction_led": "most of the present growth is denial and report",

@@ -4,8 +4,10 @@ In the first minutes of a rumour nobody asks yet, and few deny; but those who pa
 is not settled, or name as its source only "reports", "sources" or "local media". A narrative that is told so is
 unconfirmed by its own words, which is not false: much of it turns out true. Somebody named who answers for it
 ("police confirm") is no hedge, nor is "breaking", which opens settled news as often. Classes of hedges follow Hyland,
-"Hedging in Scientific Research Articles" (1998): modal verbs, epistemic verbs and adverbs; hearsay is added. Words
-were chosen by reasoning; nothing is fitted.
+"Hedging in Scientific Research Articles" (1998): modal verbs, epistemic verbs and adverbs, and approximators where
+the number is the news ("up to 20 held"); hearsay is added. Likewise unsettled is what says that the truth is hidden ("a
+cover-up", "no media allowed", "they lied about it"): there an account stands against another, and conspiracy theories
+speak so (Samory and Mitra 2018). Words were chosen by reasoning; nothing is fitted.
 """
 
 import re
@@ -34,6 +36,28 @@ _DOUBT = (
     ),
     r"(?:is|are|was|were|been)\s+(?:now\s+)?(?:believed|thought|feared|suspected|said|understood|expected)\b",
 )
+_NUMBER = (
+    r"(?:\d[\d.,]*\s?k?\b(?!\s?(?:%|[ap]\.?m\b|o['’]?clock|uhr|years?|months?|weeks?|days?|hours?|minutes?))|"
+    r"dozens|hundreds|thousands|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty)"
+)
+_ABOUT_SO_MANY = (
+    (
+        r"(?:up\s+to|as\s+many\s+as|approximately|approx\.?|roughly|(?:an\s+)?estimated|nearly|almost|close\s+to|"
+        rf"(?<!at\s)(?:about|around)|some)\s+{_NUMBER}"
+    ),
+    r"\d+\s?(?:-|–|to|or)\s?\d+\s+(?:people|persons|hostages|dead|injured|wounded|killed|victims|gunmen|suspects|children)",
+    r"feared\s+(?:dead|killed|missing|drowned|trapped)|(?:eye[\s-]?)?witness(?:es)?\s*(?::|say|said|claim|tell|told|report)",
+    r"(?:bis\s+zu|etwa|rund|circa|jusqu['’]à|environ|hasta|alrededor\s+de|até|cerca\s+de)\s+\d",
+)
+_HIDDEN = (
+    r"lied|liars?|(?:a|the|this|another|big|bloody|dirty)\s+lies?\b(?!\s+(?:in|on|down))|lying\s+(?:about|to)\b",
+    r"cover(?:ed|ing|s)?[\s-]?up|conceal\w*|smear(?:s|ed|ing)?\b|hoax\w*|false\s+flag|character\s+assassination",
+    r"media\s+(?:blackout|silence)|no\s+media\s+(?:allowed|coverage)|(?:zero|no)\s+(?:media\s+|news\s+)?coverage",
+    r"(?:not|n['’]t|nobody\s+is|no\s+one\s+is)\s+(?:covering|reporting|showing|telling)\b",
+    r"they\s+(?:do\s?n['’]t|wo\s?n['’]t|do\s+not|will\s+not|never)\s+(?:want\s+(?:you|us)|tell|show)",
+    r"hid(?:e|es|ing|den)\s+(?:the\s+)?(?:truth|evidence|facts|from\s+(?:us|the\s+public))|propaganda|conspir\w+|censor\w+",
+    r"vertuscht\w*|lügenpresse|mensonges?\b|encubr\w+|mentir(?:am|on)\b",
+)
 _ELSEWHERE = (
     (
         r"angeblich|mutmaßlich|vermutlich|offenbar|unbestätigt\w*|gerücht\w*|laut\s+(?:medien\w*|berichten)|soll(?:en)?\s+"
@@ -53,7 +77,9 @@ _ELSEWHERE = (
     r"podobno|rzekom\w+|niepotwierdzon\w+|iddia(?:\s+edil\w+|ya\s+göre)|söylenti\w*|doğrulanma\w+",
     r"предположительно|якобы|по\s+слухам|по\s+неподтвержд\w+|нібито|за\s+непідтвердж\w+|غير\s+مؤكد\w*|مزاعم|شائعات",
 )
-_HEDGE = re.compile(rf"(?<!\w)(?:{'|'.join((*_HEARSAY, *_DOUBT, *_ELSEWHERE))})", re.IGNORECASE)
+_HEDGE = re.compile(
+    rf"(?<!\w)(?:{'|'.join((*_HEARSAY, *_DOUBT, *_ABOUT_SO_MANY, *_HIDDEN, *_ELSEWHERE))})", re.IGNORECASE
+)
 _VOUCHED = re.compile(
     r"\b(?:police|officials?|authorit(?:y|ies)|minist(?:er|ry)|mayor|hospital|court|chief|government|spokes\w+|army)\s+"
     r"(?:\w+\s+)?(?:has\s+|have\s+)?confirm(?:s|ed|ing)?\b|\bconfirmed\s+by\b|\bofficially\b",
@@ -63,11 +89,15 @@ _VOUCHED = re.compile(
 
 @lru_cache(maxsize=4096)
 def hedges(text: str) -> bool:
-    """Whether a text leaves open whether what it says is so, and no authority that is named confirms it.
+    """Whether a text leaves open whether, or how far, it is so, or says that the truth is hidden.
+
+    Where an authority that is named confirms it, it does neither.
 
     >>> hedges("Unconfirmed reports of a second gunman"), hedges("The siege may be part of a larger plot")
     (True, True)
     >>> hedges("Police confirm reports of an injured person"), hedges("BREAKING: Police enter the cafe")
     (False, False)
+    >>> hedges("Up to 20 held in the cafe"), hedges("They lied about it. A cover-up"), hedges("13 held, at about 1 am")
+    (True, True, False)
     """
     return _HEDGE.search(text) is not None and _VOUCHED.search(text) is None

@@ -316,7 +316,8 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             measured=facts.hedging_share,
             expected=falsehood.unconfirmed_share,
             words=f"{_plural(facts.hedging_posts, 'post')} ({_percent(facts.hedging_share)}) pass it on without"
-            " vouching for it (reportedly, may be, local media say); unconfirmed does not mean false",
+            " vouching for it (reportedly, may be, up to so many) or say that the truth is hidden; unconfirmed does not"
+            " mean false",
         )
     if facts.information_void:
         yield Reason(
