@@ -478,7 +478,8 @@ class Assessor:
             yield from self._published(narrative, winner, sent_of_winner, None)
 
     def _changed_narratives(self) -> Iterator[Narrative | NarrativeChange]:
-        for narrative in self._state.narratives.narratives.values():
+        live = [narrative_id for narrative_id, case in self._core.cases.items() if case.is_live()]
+        for narrative in self._state.narratives.changed(live):
             posts = narrative.tally.posts
             if posts < LEAST_PUBLISHED or posts == narrative.sent_posts:
                 continue

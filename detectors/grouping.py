@@ -6,12 +6,13 @@ the groups depend on nothing but the vectors, their times and their order.
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.strands import Strands, faded
+from detectors.strands import Strands
 from detectors.vectors import COSINE, RADIUS, Floats
 
 Item = TypeVar("Item", bound=Hashable)
@@ -22,6 +23,12 @@ NEVER = -np.inf
 
 LEAST_DISTANCE = 0.01
 """Between two wordings, so that HDBSCAN's densities (one over the distance) stay finite."""
+
+BLOCK_NUMBERS = 32_768
+"""Numbers of a matrix that are worked on at a time: they stay in the processor's cache."""
+
+ROUNDING = 1e-9
+"""More than rounding can take from a mean of similarities."""
 
 
 def event_groups(
@@ -40,8 +47,7 @@ def event_groups(
     lengths = np.sqrt(np.einsum("ij,ij->i", totals, totals)) / (RADIUS * sizes)
     similarities *= lengths[:, None]
     similarities *= lengths[None, :]
-    places = strands.mean_places[rows]
-    similarities -= faded(np.abs(places[:, None] - places[None, :]), *fading)
+    _fade(similarities, strands.mean_places[rows], fading)
     return [[int(rows[index]) for index in group] for group in average_link(similarities, sizes, least)]
 
 
@@ -58,15 +64,31 @@ def narrative_groups(
     if len(wordings) < 3:
         return [[row] for row in range(len(wordings))]
     similarities = cosines(wordings)
-    similarities -= faded(np.abs(founded_at_s[:, None] - founded_at_s[None, :]), *fading)
+    _fade(similarities, founded_at_s, fading)
     groups: list[list[int]] = []
     for label, rows in _by_label(hdbscan_labels(similarities)).items():
         if label < 0:
             groups += [[row] for row in rows]
+        elif len(rows) == 2:
+            groups += [rows] if similarities[rows[0], rows[1]] >= least else [[row] for row in rows]
         else:
             cut = average_link(similarities[np.ix_(rows, rows)], np.ones(len(rows)), least)
             groups += [[rows[index] for index in group] for group in cut]
     return sorted(groups)
+
+
+def get_ready() -> None:
+    """Import what grouping needs, which takes seconds: a worker does it before the first post comes."""
+    _hdbscan_trees()
+    import scipy.cluster.hierarchy
+    import scipy.spatial.distance  # noqa: F401
+
+
+@lru_cache(maxsize=1)
+def _hdbscan_trees() -> Any:
+    import hdbscan._hdbscan_tree as trees  # slow to import, and only the monitor groups
+
+    return trees
 
 
 def hdbscan_labels(similarities: Matrix) -> NDArray[np.int64]:
@@ -75,14 +97,15 @@ def hdbscan_labels(similarities: Matrix) -> NDArray[np.int64]:
     The trees are those of `hdbscan`; the linkage is SciPy's, the same for one neighbour and five times as fast for the
     many small events. `hdbscan.HDBSCAN` itself is the reference in the tests.
     """
-    from hdbscan.hdbscan_ import _tree_to_labels  # slow to import, and only the monitor groups
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    distances = np.maximum(1.0 - similarities, LEAST_DISTANCE)
-    np.fill_diagonal(distances, 0.0)
-    tree = linkage(squareform(distances, checks=False), "single")
-    labels: NDArray[np.int64] = _tree_to_labels(distances, tree, 2, "eom")[0]
+    distances = squareform(similarities, checks=False)
+    np.subtract(1.0, distances, out=distances)
+    np.maximum(distances, LEAST_DISTANCE, out=distances)
+    trees = _hdbscan_trees()
+    condensed = trees.condense_tree(linkage(distances, "single"), 2)
+    labels: NDArray[np.int64] = trees.get_clusters(condensed, trees.compute_stability(condensed), "eom")[0]
     return labels
 
 
@@ -95,6 +118,10 @@ def average_link(similarities: Matrix, weights: NDArray[np.float64], least: floa
     count = len(similarities)
     similar, weight = similarities.copy(), weights.astype(np.float64)
     np.fill_diagonal(similar, NEVER)
+    if count < 2 or similar.max() < least:
+        return [[row] for row in range(count)]
+    if similarities.min() >= least + ROUNDING:
+        return [list(range(count))]
     members = [[row] for row in range(count)]
     chain: list[int] = []
     for start in range(count):
@@ -102,14 +129,15 @@ def average_link(similarities: Matrix, weights: NDArray[np.float64], least: floa
             chain = [start]
         while chain:
             last = chain[-1]
-            nearest = int(similar[last].argmax())
+            row = similar[last]
+            nearest = int(row.argmax())
             before = chain[-2] if len(chain) > 1 else -1
-            if before >= 0 and similar[last, before] >= similar[last, nearest]:
+            if before >= 0 and row[before] >= row[nearest]:
                 chain = chain[:-2]
                 _merge(similar, weight, members, before, last)
                 if not chain and members[start]:
                     chain = [start]
-            elif similar[last, nearest] < least:
+            elif row[nearest] < least:
                 chain = []
             else:
                 chain.append(nearest)
@@ -138,9 +166,29 @@ def inherit(groups: Sequence[Sequence[Item]], old: Mapping[Item, str], weight: M
 
 def cosines(wholes: Floats) -> Matrix:
     """Cosines of all pairs of whole vectors, shape (n, d) in, (n, n) out, from exact products."""
-    similarities = (wholes @ wholes.T).astype(np.float64)
-    similarities *= COSINE
+    products = wholes @ wholes.T
+    similarities: Matrix = np.multiply(products, COSINE, dtype=np.float64)
     return similarities
+
+
+def _fade(similarities: Matrix, positions: NDArray[np.float64], fading: tuple[float, float]) -> None:
+    """Take from each similarity what is `faded` over the distance of its row and its column in time, in place.
+
+    The same operations in the same order as `faded`, a few rows at a time: whole matrices would go through memory.
+    """
+    most, half_at = fading
+    count = len(positions)
+    rows = max(1, BLOCK_NUMBERS // max(1, count))
+    distances, sums = np.empty((rows, count)), np.empty((rows, count))
+    for start in range(0, count, rows):
+        some = positions[start : start + rows, None]
+        lost, further = distances[: len(some)], sums[: len(some)]
+        np.subtract(some, positions, out=lost)
+        np.abs(lost, out=lost)
+        np.add(lost, half_at, out=further)
+        np.divide(lost, further, out=lost)
+        np.multiply(most, lost, out=lost)
+        similarities[start : start + rows] -= lost
 
 
 def _merge(similar: Matrix, weight: NDArray[np.float64], members: list[list[int]], one: int, other: int) -> None:
@@ -148,7 +196,7 @@ def _merge(similar: Matrix, weight: NDArray[np.float64], members: list[list[int]
     both = weight[one] + weight[other]
     merged = (weight[one] * similar[one] + weight[other] * similar[other]) / both
     merged[one] = merged[other] = NEVER
-    similar[other] = similar[:, other] = NEVER
+    similar[:, other] = NEVER
     similar[one] = similar[:, one] = merged
     weight[one] = both
     members[one] += members[other]

@@ -262,8 +262,8 @@ def person_key(name: str) -> str:
     >>> person_key("Ali Al-Shakati") == person_key("ali al shakati") == person_key("#AliAlShakati")
     True
     """
-    decomposed = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(character for character in decomposed if character.isalnum())
+    letters = (name if name.isascii() else unicodedata.normalize("NFKD", name)).casefold()
+    return letters if letters.isalnum() else "".join(filter(str.isalnum, letters))
 
 
 def _in_sentence(sentence: str) -> Iterator[Naming]:
@@ -626,7 +626,9 @@ class Withheld:
         parts = {part for name in names for part in _parts(name)}
         self._parts = {part for part in parts if len(part) > 2}
         self._rare_parts = {part for part in self._parts if float(zipf_frequency(part, "en")) < COMMON_ZIPF}
-        self._long = sorted({part for part in {*self._rare_parts, *self._wholes} if len(part) >= NEAR_LETTERS})
+        self._long = _ByLength({*self._rare_parts, *self._wholes})
+        self._long_wholes = _ByLength(self._wholes)
+        self._longest = max((len(whole) for whole in self._wholes), default=0)
 
     def with_names(self, names: Collection[str], *, minors: Collection[str]) -> "Withheld":
         """The same with further names; itself where there is none."""
@@ -636,9 +638,11 @@ class Withheld:
 
     def found_in(self, texts: Collection[str]) -> tuple[str, ...]:
         """The names that some text holds, whole or in part."""
-        if not any(self.is_in(text) for text in texts):
+        holding = [text for text in texts if self.is_in(text)]
+        if not holding:
             return ()
-        return tuple(name for name in self.names if any(Withheld([name]).is_in(text) for text in texts))
+        alone = [(name, Withheld([name])) for name in self.names]
+        return tuple(name for name, withheld in alone if any(withheld.is_in(text) for text in holding))
 
     def is_in(self, text: str) -> bool:
         """Whether a text holds any of the names."""
@@ -655,32 +659,59 @@ class Withheld:
         if not self._wholes:
             return text
         words = list(_TEXT_WORD.finditer(text))
+        keys = [person_key(word[0]) for word in words]
         pieces: list[str] = []
         end = place = 0
         while place < len(words):
-            length = self._length_at(words, place, strictly=strictly)
+            length = self._whole_at(keys, place) or int(self._is_part(words[place][0], keys[place], strictly=strictly))
             if length:
                 pieces += [text[end : words[place].start()], PLACEHOLDER]
                 end = words[place + length - 1].end()
             place += max(1, length)
+        if not pieces and PLACEHOLDER[0] not in text:
+            return text
         pieces.append(text[end:])
         return _REPEATED.sub(PLACEHOLDER, "".join(pieces))
 
-    def _length_at(self, words: list[re.Match[str]], place: int, *, strictly: bool) -> int:
-        """Words from this place on that are a name; 0 for none."""
-        for length in range(min(_MOST_WORDS, len(words) - place), 0, -1):
-            joined = person_key("".join(word[0] for word in words[place : place + length]))
-            if joined in self._wholes or (length > 1 and self._is_near(joined, self._wholes)):
-                return length
-        word = words[place][0]
-        key = person_key(word)
-        known = self._parts if strictly or word.lstrip("#")[:1].isupper() else self._rare_parts
-        own = {key, *_parts(word)}
-        return int(bool(own & known) or self._is_near(key, self._long) or any(one in key for one in self._long))
+    def _whole_at(self, keys: list[str], place: int) -> int:
+        """Words from this place on that are a whole name, the longest such; 0 for none."""
+        joined, found = "", 0
+        for length, key in enumerate(keys[place : place + _MOST_WORDS], start=1):
+            joined += key
+            if len(joined) > self._longest + 1:
+                break
+            if joined in self._wholes or (length > 1 and self._long_wholes.has_near(joined)):
+                found = length
+        return found
 
-    @staticmethod
-    def _is_near(key: str, known: Collection[str]) -> bool:
-        return len(key) >= NEAR_LETTERS and any(_one_apart(key, one) for one in known if len(one) >= NEAR_LETTERS)
+    def _is_part(self, word: str, key: str, *, strictly: bool) -> bool:
+        """Whether a word is a part of a name, or nearly one, or holds one."""
+        known = self._parts if strictly or word.lstrip("#")[:1].isupper() else self._rare_parts
+        parts = () if word.isalnum() else _parts(word)
+        return key in known or not known.isdisjoint(parts) or self._long.has_near(key) or self._long.has_within(key)
+
+
+class _ByLength:
+    """Words of at least `NEAR_LETTERS`, by their length: only those of nearly the same can be near."""
+
+    def __init__(self, words: Collection[str]) -> None:
+        self._words: dict[int, list[str]] = {}
+        for word in sorted(words):
+            if len(word) >= NEAR_LETTERS:
+                self._words.setdefault(len(word), []).append(word)
+
+    def has_near(self, key: str) -> bool:
+        """Whether one of them is a letter apart from the key at most, if that is long enough itself."""
+        count = len(key)
+        if count < NEAR_LETTERS:
+            return False
+        return any(
+            _one_apart(key, word) for length in (count - 1, count, count + 1) for word in self._words.get(length, ())
+        )
+
+    def has_within(self, key: str) -> bool:
+        """Whether one of them lies within the key."""
+        return any(word in key for length, words in self._words.items() if length <= len(key) for word in words)
 
 
 _REPEATED = re.compile(

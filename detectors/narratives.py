@@ -8,7 +8,7 @@ from the founding post and are never given twice.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import count
 from typing import Literal
 
@@ -23,7 +23,7 @@ from detectors.policy import NamedPersonParameters, NarrativeParameters, Viralit
 from detectors.records import MatchedClaim, MicroClusterEnd
 from detectors.strands import Search, Strands
 from detectors.vectors import COSINE, Floats, whole, whole_dense
-from detectors.virality import Mark, Tally, author_key
+from detectors.virality import Mark, Tally, author_key, merged_tally
 
 WORDINGS_COMPARED = 512
 """Most recent wordings of a strand that a post is compared with; bounds the cost of a post in a hot one."""
@@ -194,6 +194,12 @@ class Narratives:
         self._grouped: dict[str, tuple[str, ...]] = {}
         """By event: micro-clusters that were grouped last; of the same ones the groups would be the same."""
         self._ended: list[MicroClusterEnd] = []
+        self._unsettled: dict[str, None] = {}
+        """Micro-clusters that were not settled yet; not stored, as they say so themselves."""
+        self._changed: dict[str, None] = {}
+        """Narratives whose posts changed since that was last asked; not stored: after a restore it is all."""
+        self._ranks: dict[str, int] = {}
+        """By narrative, its rank in the order of creation; not stored: it is the order of `narratives`."""
         self._naming: dict[str, None] = {}
         """Micro-clusters whose posts name somebody; not stored."""
         self._withheld: tuple[NamedPersonParameters, Withheld] | None = None
@@ -210,6 +216,9 @@ class Narratives:
         self.strands, self.micros, self.narratives = strands, micros, narratives
         self._naming = {micro_id: None for micro_id, micro in micros.items() if micro.names.told}
         self._withheld = None
+        self._unsettled = {micro_id: None for micro_id, micro in micros.items() if not micro.settled}
+        self._changed = dict.fromkeys(narratives)
+        self._ranks = {narrative_id: rank for rank, narrative_id in enumerate(narratives)}
         self.weigh_again(parameters)
 
     def weigh_again(self, parameters: NarrativeParameters) -> None:
@@ -255,7 +264,14 @@ class Narratives:
                 _show(micro, "dissenting", post.stance.deny, post)
             if mark.inciting:
                 _show(micro, "indicator", post.incitement, post)
+        self._changed[micro.narrative_id] = None
         return self.narratives[micro.narrative_id].tally.add(mark)
+
+    def changed(self, others: Iterable[str]) -> list[NarrativeState]:
+        """Narratives whose posts changed since this was last asked, and others by id; in order of creation."""
+        ids = {one for one in (*self._changed, *others) if one in self.narratives}
+        self._changed = {}
+        return [self.narratives[one] for one in sorted(ids, key=self._ranks.__getitem__)]
 
     def cascade_posts(self, micro_id: str, post: ScoredPost, parameters: ViralityParameters) -> int:
         """Note a post in its cascade; posts of the cascade in the window that ends with it.
@@ -305,6 +321,7 @@ class Narratives:
                 micro.names.remove(naming, mark.author_key)
                 self._withheld = None
             micro.tally.remove(mark)
+            self._changed[micro.narrative_id] = None
             self.narratives[micro.narrative_id].tally.remove(mark)
 
     def hide(self, post_ids: Collection[str], author_key: int | None = None) -> list[NarrativeState]:
@@ -390,15 +407,19 @@ class Narratives:
         self.new_since_grouping = 0
         self.grouped_at_s = now_s
         self._group_events(parameters)
-        settled_at_s = now_s - parameters.settling_s
-        for micro in self.micros.values():
-            is_single = micro.tally.posts < parameters.followed_posts
-            due_s = now_s - parameters.unfollowed_s if is_single else settled_at_s
-            micro.settled = micro.settled or nothing_more or micro.founded_at_s <= due_s
+        self._settle(now_s, parameters, nothing_more=nothing_more)
         changes += self._group_narratives(parameters)
-        if not all(micro.settled for micro in self.micros.values()):
+        if self._unsettled:
             self.new_since_grouping = 1  # they are grouped when time has passed
         return changes
+
+    def _settle(self, now_s: float, parameters: NarrativeParameters, *, nothing_more: bool) -> None:
+        for micro in [self.micros[micro_id] for micro_id in self._unsettled]:
+            is_single = micro.tally.posts < parameters.followed_posts
+            due_s = now_s - (parameters.unfollowed_s if is_single else parameters.settling_s)
+            if nothing_more or micro.founded_at_s <= due_s:
+                micro.settled = True
+                del self._unsettled[micro.micro_id]
 
     def ended(self) -> list[MicroClusterEnd]:
         """Return the micro-clusters that died since this was last asked."""
@@ -438,13 +459,22 @@ class Narratives:
             founded=generation + 1,
         )
         self.micros[micro_id] = micro
+        self._unsettled[micro_id] = None
         self._know(micro, whole_vector)
         strand.members.append(micro_id)
-        self.narratives[narrative_id] = NarrativeState(
-            narrative_id=narrative_id, event_id=strand.event_id, members=[micro_id], tally=Tally()
-        )
+        self._begin(narrative_id, strand.event_id, [micro_id])
         self.new_since_grouping += 1
         return micro_id
+
+    def _begin(self, narrative_id: str, event_id: str, members: list[str]) -> None:
+        self._ranks[narrative_id] = next(reversed(self._ranks.values()), -1) + 1
+        self.narratives[narrative_id] = NarrativeState(
+            narrative_id=narrative_id, event_id=event_id, members=members, tally=Tally()
+        )
+
+    def _end(self, narrative_id: str) -> NarrativeState:
+        del self._ranks[narrative_id]
+        return self.narratives.pop(narrative_id)
 
     def _know(self, micro: MicroCluster, whole_vector: Floats) -> None:
         self._wordings.setdefault(micro.strand_id, Wordings()).put(micro.micro_id, whole_vector)
@@ -478,13 +508,14 @@ class Narratives:
             )
             self._forget(micro)
             if not narrative.members:
-                del self.narratives[narrative.narrative_id]
+                self._end(narrative.narrative_id)
                 changes.append(Change("death", narrative.narrative_id, None, narrative.tally.posts, narrative))
         self._bury_strands()
         return changes
 
     def _forget(self, micro: MicroCluster) -> None:
         del self.micros[micro.micro_id]
+        self._unsettled.pop(micro.micro_id, None)
         if micro.micro_id in self._naming:
             del self._naming[micro.micro_id]
             self._withheld = None
@@ -516,7 +547,8 @@ class Narratives:
             for group in event_groups(self.centroids, np.sort(recent), parameters.event_similarity, fading)
         ]
         old = {strand_id: self.strands[strand_id].event_id for group in groups for strand_id in group}
-        weight = {strand_id: int(self.centroids.sizes[self.strands[strand_id].row]) for strand_id in old}
+        sizes = self.centroids.sizes.tolist()
+        weight = {strand_id: sizes[self.strands[strand_id].row] for strand_id in old}
         for group, name in zip(groups, inherit(groups, old, weight), strict=True):
             event_id = name or self._new_event(self.strands[group[0]])
             for strand_id in group:
@@ -562,7 +594,7 @@ class Narratives:
         self, groups: list[list[str]], names: list[str | None], old: dict[str, str], weight: dict[str, int]
     ) -> list[Change]:
         changes: list[Change] = []
-        before = {narrative_id: set(self.narratives[narrative_id].members) for narrative_id in old.values()}
+        before = {one: set(self.narratives[one].members) for one in dict.fromkeys(old.values())}
         for group, name in zip(groups, names, strict=True):
             if name is not None and before[name] == set(group):
                 continue
@@ -573,7 +605,7 @@ class Narratives:
         moved = {micro_id for group in groups for micro_id in group}
         kept = set(names)
         for narrative_id in [one for one, members in before.items() if one not in kept and members <= moved]:
-            gone = self.narratives.pop(narrative_id)
+            gone = self._end(narrative_id)
             into = _heaviest(
                 sorted(before[narrative_id]),
                 {one: self.micros[one].narrative_id for one in before[narrative_id]},
@@ -592,15 +624,14 @@ class Narratives:
                 founder.founded += 1
                 name = name_after(founder.founder_id, "n", founder.founded)
             founder.founded += 1
-            event_id = self.narratives[founder.narrative_id].event_id
-            self.narratives[name] = NarrativeState(narrative_id=name, event_id=event_id, members=[], tally=Tally())
+            self._begin(name, self.narratives[founder.narrative_id].event_id, [])
+        self._changed[name] = None
         narrative = self.narratives[name]
         narrative.members = [micro.micro_id for micro in micros]
-        narrative.tally = Tally()
+        narrative.tally = merged_tally([micro.tally for micro in micros])
         narrative.matched_at_posts = 0
         for micro in micros:
             micro.narrative_id = name
-            narrative.tally = narrative.tally.merge(micro.tally)
         return narrative
 
 

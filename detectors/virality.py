@@ -312,29 +312,7 @@ class Tally(Struct, array_like=True):
 
         Equal to adding every post to one, but for names of spread beyond `SPREAD_KEYS`, which are counted as `other`.
         """
-        if not self.posts or not other.posts:
-            return _copy(self if self.posts else other)
-        merged = _copy(self)
-        merged.first_at_s = min(self.first_at_s, other.first_at_s)
-        merged.last_at_s = max(self.last_at_s, other.last_at_s)
-        merged.most_followers = max(self.most_followers, other.most_followers)
-        for name in _SUMS:
-            setattr(merged, name, getattr(self, name) + getattr(other, name))
-        merged.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
-        merged.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
-        for sketch, keys in ((merged.authors, other.authors), (merged.inciting_authors, other.inciting_authors)):
-            for key in keys:
-                _keep_smallest(sketch, key, AUTHORS_KEPT)
-        for into, source in (
-            (merged.platforms, other.platforms),
-            (merged.languages, other.languages),
-            (merged.communities, other.communities),
-            (merged.places, other.places),
-        ):
-            for name, posts in source.items():
-                _add_key(into, name, posts)
-        _merge_buckets(merged, other)
-        return merged
+        return merged_tally([self, other])
 
     def window(self, now_s: float, window_s: float) -> tuple[int, int, int]:
         """Posts, posts with a stance, and thousandths of correction, in the window that ends now.
@@ -440,6 +418,36 @@ class Tally(Struct, array_like=True):
         _drop_upto(self.tens, newest // 10 - TENS_KEPT)
         _drop_upto(self.hours, newest // 60 - HOURS_KEPT)
 
+    def take_over(self, other: "Tally") -> None:
+        """Add what another one holds; the buckets are in order, and pruned, after `put_in_order` alone."""
+        self.first_at_s = min(self.first_at_s, other.first_at_s)
+        self.last_at_s = max(self.last_at_s, other.last_at_s)
+        self.most_followers = max(self.most_followers, other.most_followers)
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
+        self.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
+        for sketch, keys in ((self.authors, other.authors), (self.inciting_authors, other.inciting_authors)):
+            for key in keys:
+                _keep_smallest(sketch, key, AUTHORS_KEPT)
+        for into, source in (
+            (self.platforms, other.platforms),
+            (self.languages, other.languages),
+            (self.communities, other.communities),
+            (self.places, other.places),
+        ):
+            for name, posts in source.items():
+                _add_key(into, name, posts)
+        _merge_buckets(self, other)
+
+    def put_in_order(self) -> None:
+        """Put the oldest buckets first: that is how `prune` sees cheaply whether there is anything to drop."""
+        self.minutes = dict(sorted(self.minutes.items()))
+        self.minute_authors = dict(sorted(self.minute_authors.items()))
+        self.tens = dict(sorted(self.tens.items()))
+        self.hours = dict(sorted(self.hours.items()))
+        self.prune()
+
     def _add_flags(self, mark: Mark, sign: int) -> None:
         if mark.kind == "reshare":
             self.reshares += sign
@@ -509,6 +517,19 @@ class Tally(Struct, array_like=True):
             self.newest_minute = minute
             self.prune()
         return row
+
+
+def merged_tally(tallies: Sequence[Tally]) -> Tally:
+    """Return a new tally that holds what all of these hold, as if each were merged with those before it."""
+    holding = [tally for tally in tallies if tally.posts]
+    if not holding:
+        return _copy(tallies[-1]) if tallies else Tally()
+    merged = _copy(holding[0])
+    for other in holding[1:]:
+        merged.take_over(other)
+    if len(holding) > 1:
+        merged.put_in_order()
+    return merged
 
 
 _SUMS = (
@@ -882,14 +903,8 @@ def _merge_buckets(tally: Tally, other: Tally) -> None:
     for into, source in ((tally.tens, other.tens), (tally.hours, other.hours)):
         for bucket, posts in source.items():
             into[bucket] = into.get(bucket, 0) + posts
-    # The oldest first again: that is how `prune` sees cheaply whether there is anything to drop.
-    tally.minutes = dict(sorted(tally.minutes.items()))
-    tally.minute_authors = dict(sorted(tally.minute_authors.items()))
-    tally.tens = dict(sorted(tally.tens.items()))
-    tally.hours = dict(sorted(tally.hours.items()))
     if tally.newest_minute is None or (other.newest_minute is not None and other.newest_minute > tally.newest_minute):
         tally.newest_minute = other.newest_minute
-    tally.prune()
 
 
 def _copy(tally: Tally) -> Tally:
