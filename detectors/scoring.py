@@ -7,7 +7,9 @@ reshare and a copied text cost a look-up: viral content is repeated content.
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from detectors import lexical, vectors
 from detectors.embedding import Encoder, TextCache, embed
@@ -18,8 +20,9 @@ from detectors.languages import language_told
 from detectors.lexical import LexicalChannel, language_of
 from detectors.named_persons import namings
 from detectors.posts import clean, links_in, normalise
-from detectors.records import Claim, Post, Stance
+from detectors.records import STANCES, Claim, Post, Stance
 from detectors.stance import stance_of
+from detectors.stance_head import StanceHead, StanceWeights
 
 Timed = Callable[[str], AbstractContextManager[object]]
 """Opens a span that lasts as long as the named stage of scoring; the shell knows what time it is."""
@@ -32,6 +35,8 @@ class ScoringWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Weights of all heads."""
 
     incitement: IncitementWeights
+    stance: StanceWeights | None = None
+    """None where no head was trained for the encoder: then cues tell the stance."""
 
 
 class TextScores(Struct, frozen=True, kw_only=True):
@@ -83,6 +88,7 @@ class Scorer:
         """Whether the heads were trained on vectors of this encoder, rather than on the wording alone."""
         self._encoder = encoder
         self._head = IncitementHead(weights.incitement, encoder.space)
+        self._stance_head = StanceHead(weights.stance, encoder.space) if weights.stance is not None else None
         self._lexical = LexicalChannel()
         self._timed = timed
         self._claims_by = claims_by
@@ -103,6 +109,12 @@ class Scorer:
     def score_texts(self, texts: Sequence[str], *, lang: str | None = None) -> list[TextScores]:
         """Score bare texts of one language, in order."""
         return self._scores([(text, lang or "") for text in texts])
+
+    def attitude_of(self, stance: Stance) -> str:
+        """The one attitude to tell of a text that this scorer gave this stance; questions and denials are rare."""
+        if self._stance_head is not None:
+            return self._stance_head.told(stance)
+        return max(STANCES, key=lambda name: float(getattr(stance, name)))
 
     def claim_entry(self, claim: Claim | None, claim_id: str, origin: Origin) -> ClaimEntry:
         """A fact-check with the vectors of claim and title; without a claim, its withdrawal."""
@@ -140,7 +152,9 @@ class Scorer:
             words = self._lexical.vectors(texts, [language_of(tag) for _, tag in items])
         with self._timed("heads"):
             read = self._head.read(texts, dense)
-            judged = [self._head.covers(language_told(tag, text)) for text, tag in items]
+            languages = [language_told(tag, text) for text, tag in items]
+            judged = [self._head.covers(language) for language in languages]
+            stances = self._stances(texts, languages, dense)
             fixed = vectors.quantise_rows(dense, words, self.space)
             return [
                 TextScores(
@@ -149,13 +163,28 @@ class Scorer:
                     classes=read.classes[i] if judged[i] else (),
                     judged=judged[i],
                     indicators=indicators(text),
-                    stance=stance_of(text, is_reply=False),
-                    stance_as_reply=stance_of(text, is_reply=True),
+                    stance=stances[i][0],
+                    stance_as_reply=stances[i][1],
                     hedged=hedges(text),
                     namings=namings(text),
                 )
                 for i, text in enumerate(texts)
             ]
+
+    def _stances(
+        self, texts: Sequence[str], languages: Sequence[str], dense: NDArray[np.float32]
+    ) -> list[tuple[Stance, Stance]]:
+        """Stances of texts as posts of their own and as replies: by the head where it may judge, else by cues."""
+        head = self._stance_head
+        read = head.read(texts, dense) if head is not None else [_by_cues(text) for text in texts]
+        return [
+            stances if head is None or head.covers(language) else _by_cues(text)
+            for text, language, stances in zip(texts, languages, read, strict=True)
+        ]
+
+
+def _by_cues(text: str) -> tuple[Stance, Stance]:
+    return stance_of(text, is_reply=False), stance_of(text, is_reply=True)
 
 
 def space_of(encoder_space: str) -> str:

@@ -215,7 +215,7 @@ def stance_of(text: str, *, is_reply: bool) -> Stance:
     """
     if not text.strip():
         return Stance(comment=1.0)
-    return _weighed(_found(text), is_reply=is_reply)
+    return _weighed(signs_of(text), is_reply=is_reply)
 
 
 @lru_cache(maxsize=4096)
@@ -230,8 +230,8 @@ def _weighed(signs: tuple[tuple[str, float], ...], *, is_reply: bool) -> Stance:
 
 
 @lru_cache(maxsize=4096)
-def _found(text: str) -> tuple[tuple[str, float], ...]:
-    """Attitudes and strengths of the cues of a text; asked twice by a scorer, as a post of its own and as a reply."""
+def signs_of(text: str) -> tuple[tuple[str, float], ...]:
+    """Attitudes and strengths of the cues of a text, those of a question last; remembers the last texts."""
     plain = text.replace("’", "'")
     found: dict[int, tuple[str, float]] = {}
     for place, word in enumerate(read(text).words):

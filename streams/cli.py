@@ -166,8 +166,9 @@ Example:
   emberwatch score texts.jsonl --out scores.jsonl
 \b
 In: rows of `id` (or `post_id`) and `text`. Out: the id, `incitement` (a probability, 0 to 1), `classes` of the
-taxonomy, `judged` (false in a language that the heads do not cover), `indicators` (the words that were found) and
-`stance` (support, deny, query, report, comment; 0 to 1 each).
+taxonomy, `judged` (false in a language that the heads do not cover), `indicators` (the words that were found), `stance`
+(support, deny, query, report, comment; 0 to 1 each) and `attitude` (the one to tell: not always the likeliest, as
+questions and denials are rare).
 """
 )
 @click.argument("file", type=EXISTING_FILE)
@@ -289,6 +290,16 @@ def train_incitement(data: Path, out: Path, wording_only: bool, model: str, lang
         model=model,
         languages=tuple(languages.split(",")),
     )
+
+
+@train.command(name="stance")
+@click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder with labelled threads in `stance/`.")
+@click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
+@click.option("--model", default="", help="Fit for this model (folder or name) instead of the configured one.")
+@click.option("--languages", default="en", show_default=True, help="Languages that the head may judge.")
+def train_stance(data: Path, out: Path, model: str, languages: str) -> int | None:
+    """Fit and calibrate the stance head (needs the extra `train`)."""
+    return _run("streams.train_stance_command", data=data, out=out, model=model, languages=tuple(languages.split(",")))
 
 
 @train.command(name="second-look")

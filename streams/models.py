@@ -28,6 +28,7 @@ from detectors.incitement import IncitementWeights
 from detectors.looks import Checker, FullLook
 from detectors.policy import Configuration
 from detectors.scoring import Scorer, ScoringWeights, Timed
+from detectors.stance_head import StanceWeights
 from streams import static_model
 from streams.backends import choose
 from streams.errors import SettingsError
@@ -102,6 +103,12 @@ def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
         _log.warning(
             "no incitement head was trained on vectors of %s: the one on wording alone serves, and finds less; fit one"
             " with `emberwatch train incitement`",
+            encoder.space,
+        )
+    if weights.stance is None and not isinstance(encoder, HashEncoder):
+        _log.warning(
+            "no stance head was trained on vectors of %s: patterns tell questions and denials, and find fewer; fit one"
+            " with `emberwatch train stance`",
             encoder.space,
         )
     full = None if settings.tier == "full" else partial(_full_scorer, settings)
@@ -249,7 +256,11 @@ def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str
 
 def load_weights(space: str) -> ScoringWeights:
     """Weights of the heads as they are shipped, for the vectors of one encoder (`Encoder.space`)."""
-    return ScoringWeights(incitement=msgspec.json.decode(_shipped_weights(space), type=IncitementWeights))
+    stance = _shipped("stance", space)
+    return ScoringWeights(
+        incitement=msgspec.json.decode(_incitement_weights(space), type=IncitementWeights),
+        stance=msgspec.json.decode(stance, type=StanceWeights) if stance else None,
+    )
 
 
 def heads_come_for(space: str) -> bool:
@@ -259,7 +270,7 @@ def heads_come_for(space: str) -> bool:
     (True, False)
     """
     encoder_space = space.removesuffix(f"+{lexical.SPACE}")
-    return bool(msgspec.json.decode(_shipped_weights(encoder_space), type=_Trained).space)
+    return bool(msgspec.json.decode(_incitement_weights(encoder_space), type=_Trained).space)
 
 
 def configuration_of(settings: Settings, policy: Configuration) -> Configuration:
@@ -272,7 +283,7 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
         policy,
         look_model=look_model_of(settings),
         embedding_space=scoring.space_of(space),
-        weights_hash=hashlib.blake2b(_shipped_weights(space), digest_size=6).hexdigest(),
+        weights_hash=hashlib.blake2b(_incitement_weights(space) + _shipped("stance", space), digest_size=6).hexdigest(),
         code_version=importlib.metadata.version("emberwatch"),
         source_partitions=settings.posts_partitions,
         shards=settings.shards,
@@ -315,19 +326,24 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-@cache
-def _shipped_weights(space: str) -> bytes:
+def _incitement_weights(space: str) -> bytes:
     """File of the incitement head trained on vectors of this space, else of the one that reads the wording alone."""
-    folder = importlib.resources.files("detectors").joinpath("weights")
-    by_space: dict[str, bytes] = {}
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.startswith("incitement") and file.name.endswith(".json"):
-            weights = file.read_bytes()
-            by_space[msgspec.json.decode(weights, type=_Trained).space] = weights
-    found = by_space.get(space) or by_space.get("")
-    if found is None:
+    found = _shipped("incitement", space) or _shipped("incitement", "")
+    if not found:
         raise SettingsError(
-            f"{variable_of('model')}: no incitement head was trained on vectors of {space}, only of"
-            f" {', '.join(by_space)}; fit one with `emberwatch train incitement`"
+            f"{variable_of('model')}: no incitement head was trained on vectors of {space}; fit one with"
+            " `emberwatch train incitement`"
         )
     return found
+
+
+@cache
+def _shipped(head: str, space: str) -> bytes:
+    """File of the head of this name that was trained on vectors of this space; empty where none comes."""
+    folder = importlib.resources.files("detectors").joinpath("weights")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.startswith(head) and file.name.endswith(".json"):
+            weights = file.read_bytes()
+            if msgspec.json.decode(weights, type=_Trained).space == space:
+                return weights
+    return b""

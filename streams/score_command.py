@@ -69,7 +69,7 @@ def _score_file(scorer: Scorer, file: Path, out: Path, console: Console) -> Coun
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             good = list(_good_rows(batch, file, progress.console))
             scores = scorer.score_texts([row.text for row in good])
-            lines.writelines(_line(row, scored) for row, scored in zip(good, scores, strict=True))
+            lines.writelines(_line(row, scored, scorer) for row, scored in zip(good, scores, strict=True))
             counts.scored += len(good)
             counts.bad += len(batch) - len(good)
             progress.update(bar, completed=batch[-1].read_bytes)
@@ -86,7 +86,8 @@ def _good_rows(batch: list[Line], file: Path, console: Console) -> Iterator[Text
             )
 
 
-def _line(row: TextRow, scores: TextScores) -> bytes:
+def _line(row: TextRow, scores: TextScores, scorer: Scorer) -> bytes:
+    stance = scores.stance_as_reply if row.is_reply else scores.stance
     key, value = ("post_id", row.post_id) if row.post_id is not None else ("id", row.id)
     return (
         msgspec.json.encode(
@@ -96,7 +97,8 @@ def _line(row: TextRow, scores: TextScores) -> bytes:
                 "classes": scores.classes,
                 "judged": scores.judged,
                 "indicators": scores.indicators,
-                "stance": scores.stance_as_reply if row.is_reply else scores.stance,
+                "stance": stance,
+                "attitude": scorer.attitude_of(stance),
             }
         )
         + b"\n"

@@ -91,7 +91,7 @@ def examples(
     held_out: list[Example] = []
     for file in files:
         corpus = file.name.split(".")[0]
-        rows = [(row, _plain(row["text"])) for row in _rows(file)]
+        rows = [(row, plain_of(row["text"])) for row in labelled_rows(file)]
         leaked = sum(text in seen for _, text in rows)
         measured_only = corpus in MEASURED_ONLY
         for row, text in rows:
@@ -114,12 +114,12 @@ def _example(file: Path, row: dict[str, Any], text: str, corpus: str) -> Iterato
 
 def written() -> Iterator[Example]:
     """Examples that come with the project: single ones, and patterns filled in."""
-    for row in _shipped_rows(WRITTEN)[1:]:  # the first line is the licence
-        yield from _example(Path(WRITTEN), row, _plain(row["text"]), WRITTEN)
-    licence, *patterns = _shipped_rows(PATTERNS)
+    for row in shipped_rows(WRITTEN)[1:]:  # the first line is the licence
+        yield from _example(Path(WRITTEN), row, plain_of(row["text"]), WRITTEN)
+    licence, *patterns = shipped_rows(PATTERNS)
     for pattern in patterns:
         for row in filled(pattern, licence["slots"]):
-            yield from _example(Path(PATTERNS), row, _plain(row["text"]), PATTERNS)
+            yield from _example(Path(PATTERNS), row, plain_of(row["text"]), PATTERNS)
 
 
 def filled(
@@ -147,12 +147,14 @@ def filled(
     return [{**row, "text": text, "pattern": row["text"]} for text in texts]
 
 
-def _shipped_rows(name: str) -> list[dict[str, Any]]:
+def shipped_rows(name: str) -> list[dict[str, Any]]:
+    """Rows of a file of written examples; the first is its licence."""
     content = importlib.resources.files("detectors").joinpath(f"weights/{name}.jsonl").read_bytes()
     return [msgspec.json.decode(line) for line in content.splitlines()]
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
+def labelled_rows(file: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a file, each with a text; raises `EmberwatchError` naming the line that has none."""
     for line in read_lines(file):
         try:
             row = msgspec.json.decode(line.value)
@@ -166,10 +168,11 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 def texts_in(data: Path, folders: Sequence[str]) -> frozenset[str]:
     """Distinct texts of folders, in plain form."""
     files = [file for folder in folders for file in sorted((data / folder).glob("*.jsonl*"))]
-    return frozenset(_plain(row["text"]) for file in files for row in _rows(file)) - {""}
+    return frozenset(plain_of(row["text"]) for file in files for row in labelled_rows(file)) - {""}
 
 
-def _plain(text: str) -> str:
+def plain_of(text: str) -> str:
+    """The form of a text that is scored."""
     return normalise(clean(text))
 
 
@@ -179,7 +182,11 @@ def embedded(
     """Unit vectors of the examples, shape (n, d); (n, 0) where only the wording is read."""
     if wording_only:
         return np.zeros((len(examples), 0), np.float32)
-    texts = [example.text for example in examples]
+    return vectors_of(encoder, [example.text for example in examples], console)
+
+
+def vectors_of(encoder: Encoder, texts: Sequence[str], console: Console) -> NDArray[np.float32]:
+    """Unit vectors of texts in plain form, shape (n, d), with progress."""
     with Progress(console=console, transient=True) as progress:
         starts = progress.track(range(0, len(texts), TEXTS_AT_ONCE), description="embed")
         return np.concatenate([embed(encoder, texts[start : start + TEXTS_AT_ONCE]) for start in starts])

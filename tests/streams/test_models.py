@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from detectors.embedding import Encoder, HashEncoder, embed
 from detectors.policy import Configuration
-from streams import static_model
+from streams import models, static_model
 from streams.errors import SettingsError
 from streams.models import (
     DEFAULT_MODEL_SHA256,
+    SentenceEncoder,
     configuration_of,
     encoder_of,
     encoder_space,
     load_encoder,
     load_scorer,
     load_weights,
+    space_of_settings,
 )
 from streams.settings import Settings
 
@@ -184,6 +186,52 @@ def test_the_configuration_of_the_default_model_is_known_without_loading_it():
 def test_an_encoder_gets_the_head_trained_on_its_vectors_else_the_one_on_wording():
     assert load_weights(DEFAULT_SPACE).incitement.space == DEFAULT_SPACE
     assert load_weights(HashEncoder().space).incitement.space == ""
+
+
+def test_an_encoder_without_a_stance_head_is_served_by_cues_and_one_with_a_head_by_it():
+    stance = load_weights(DEFAULT_SPACE).stance
+    assert stance is not None
+    assert stance.space == DEFAULT_SPACE
+    assert load_weights(space_of_settings(FAST)).stance is not None
+    assert load_weights(HashEncoder().space).stance is None
+
+
+def test_an_encoder_without_heads_is_told_of_both(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    class Strange(HashEncoder):
+        space = "strange@00000000"
+
+    monkeypatch.setattr(models, "HashEncoder", SentenceEncoder)  # a real model's encoder, as far as the warning goes
+    monkeypatch.setattr(models, "encoder_of", lambda settings: Strange())
+    assert not load_scorer(Settings()).has_heads
+    assert "no incitement head was trained on vectors of strange@00000000" in caplog.text
+    assert "no stance head was trained on vectors of strange@00000000" in caplog.text
+
+
+def test_the_weights_of_the_stance_head_are_part_of_what_the_configuration_names(monkeypatch: pytest.MonkeyPatch):
+    def hashed() -> str:
+        return configuration_of(Settings(), Configuration()).weights_hash
+
+    before, shipped = hashed(), models._shipped
+    monkeypatch.setattr(models, "_shipped", lambda head, space: shipped(head, space) + b" " * (head == "stance"))
+    assert hashed() != before
+
+
+@pytest.mark.parametrize(
+    ("text", "is_reply", "attitude"),
+    [
+        ("Is this true? Nobody else reports it", True, "query"),
+        ("Is it true that the bridge has collapsed?", False, "query"),
+        ("That's not true, he was at work all day", True, "deny"),
+        ("The story about the poisoned river is a hoax", False, "deny"),
+        ("Two people have died in the fire at the old mill", False, "support"),
+        ("Police say that two people have died in the fire", False, "report"),
+        ("so sad, thinking of the families", True, "comment"),
+    ],
+)
+def test_the_scorer_as_shipped_tells_the_attitude(default_encoder: Encoder, text: str, is_reply: bool, attitude: str):
+    scorer = load_scorer(Settings(threads=1))
+    [scored] = scorer.score_texts([text])
+    assert scorer.attitude_of(scored.stance_as_reply if is_reply else scored.stance) == attitude
 
 
 def test_the_scorer_as_shipped_scores_a_call_above_a_weather_report(default_encoder: Encoder):

@@ -32,7 +32,7 @@ def test_each_row_keeps_its_id_under_its_own_name_and_order(tmp_path: Path):
         {"id": 7}, {"post_id": "p"}, {"id": "e"},
     ]  # fmt: skip
     for row in rows:
-        assert set(row) - {"id", "post_id"} == {"incitement", "classes", "judged", "indicators", "stance"}
+        assert set(row) - {"id", "post_id"} == {"incitement", "classes", "judged", "indicators", "stance", "attitude"}
         assert set(row["stance"]) == {"support", "deny", "query", "report", "comment"}
         assert sum(row["stance"].values()) == pytest.approx(1.0)
         assert 0.0 <= row["incitement"] <= 1.0
@@ -40,6 +40,7 @@ def test_each_row_keeps_its_id_under_its_own_name_and_order(tmp_path: Path):
     assert all(set(indicator) == {"kind", "words"} for indicator in rows[1]["indicators"])
     assert "call_to_act" in {indicator["kind"] for indicator in rows[1]["indicators"]}
     assert rows[2]["stance"]["comment"] == 1.0
+    assert [row["attitude"] for row in rows] == ["query", "support", "comment"]
 
 
 def test_a_bad_row_is_told_with_line_and_field_and_the_rest_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture):
