@@ -134,7 +134,7 @@ FEATURES: tuple[str, ...] = (
 
 def features(text: str, reading: surface_forms.Reading) -> list[float]:
     """Features of the wording of one text, in the order of `FEATURES`."""
-    kinds = {indicator.kind for indicator in reading.indicators}
+    kinds = reading.signs
     words = {word.text for word in reading.words}
     remarks = reading.remarks
     values: list[float] = [kind in kinds for kind in _FOUND]

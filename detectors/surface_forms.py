@@ -33,7 +33,7 @@ VIOLENT_VERBS = _set(
 _NEEDS_OBJECT = {
     verb: re.compile(pattern, re.IGNORECASE)
     for verb, pattern in {
-        "set": r"set\s+(?:\w+\s+){0,4}(?:on\s+fire|alight|ablaze)|set\s+fire\b",
+        "set": r"set\s+(?:\w+\s+){0,7}(?:on\s+fire|alight|ablaze)|set\s+fire\b",
         "cut": r"cut\s+(?:\w+\s+){0,2}(?:throats?|heads?|hands?|tongues?)|cut\s+(?:them|him|her|'em)\s+(?:down|up)",
         "break": r"break\s+(?:all\s+)?(?:their|his|her|the|every)\s+(?:\w+\s+)?(?:bones?|necks?|legs?|arms?|kneecaps?|"
         r"faces?|jaws?|windows?|doors?|skulls?)",
@@ -209,12 +209,6 @@ _SITES = _set(
     "centre center hall pub nightclub club cemetery village neighbourhood neighborhood district platform gates "
     "newsroom newspaper"
 )
-_SITE_QUALIFIED = re.compile(
-    r"(?:police|fire|train|bus|petrol|power|polling)\s+stations?|(?:city|town|village|community)\s+hall|"
-    r"(?:asylum|refugee|migrant|detention|community|shopping)\s+(?:cent(?:re|er)s?|hotels?|hostels?|camps?|homes?|"
-    r"shelters?)",
-    re.IGNORECASE,
-)
 _PLACE = re.compile(
     r"(?:(?i:at|outside|near|in\s+front\s+of|inside|behind|by|to|on|in|around|opposite|from))\s+(?:(?i:the|our|"
     r"their|this|that)\s+)?"
@@ -239,6 +233,25 @@ _NOT_A_PLACE = _set(
 )
 _ROADS = _set("street road lane avenue square row hill quay plaza park bridge mosque church hotel library camp station")
 
+_SITE_NOUNS = (
+    r"car\s+parks?|churchyards?|canteens?|exits?|entrances?|gates?|crossings?|junctions?|memorials?|fountains?|"
+    r"markets?|depots?|beach|steelworks|works|plants?|factor(?:y|ies)|towers?|yards?|squares?|steps|alleys?"
+)
+_QUALIFIED_PLACE = re.compile(
+    r"(?:at|outside|near|in\s+front\s+of|inside|behind|by|to|on|in|around|opposite|from|under)\s+"
+    rf"(?:the|our|their|this|that)\s+(?P<name>(?:[\w'’-]+\s+){{1,2}}(?:{_SITE_NOUNS}))\b",
+    re.IGNORECASE,
+)
+"""A site with words before it that need no capital: "the war memorial", "the harbour gate"."""
+_OF_SITE = re.compile(
+    rf"(?:[A-Z][\w'’-]+\s+){{1,3}}(?:{_SITE_NOUNS})\b|(?:St|Saint|Sankt|San|Santa)\.?\s+[A-Z][\w'’-]+(?:\s+(?:{_SITE_NOUNS})|"
+    r"\s+[A-Z][\w'’-]+)?"
+)
+_NUMBERED_PLACE = re.compile(
+    r"(?P<name>(?:(?i:junction|exit|gate|platform|pier|quay|dock|terminal|hall|room|block|stand)\s+(?:\d{1,3}|[A-Z])|[AM]\d{1,3})\b)"
+)
+_NUMBERED = _set("junction exit gate platform pier quay dock terminal hall room block stand")
+
 _CLOCK = re.compile(
     r"\d{1,2}(?:[:.]\d{2})?\s?(?:am|pm|a\.m\.|p\.m\.|o'?\s?clock|uhr|hrs?)\b|[012]?\d[:h][0-5]\d\b(?!\s*(?:-|"
     r"–)?\s*(?:win|loss|km))"
@@ -250,7 +263,7 @@ _CLOCK = re.compile(
 _NUMBER_HOUR = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _AT_HOUR = re.compile(
     rf"(?:at|by|from|around|after|before)\s+(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?(?:(?:[01]?\d|"
-    rf"2[0-4])(?::\d\d)?(?:\s?[ap]m)?"
+    rf"2[0-4])(?:[:.]\d\d)?(?:\s?[ap]m)?"
     rf"(?!\d|\s*(?:%|percent|people|million|years?|euros?|dollars?|miles?|km|of\b|in\b))|"
     rf"(?:{_NUMBER_HOUR})(?:\s+o'?clock|\s+sharp|\b(?=\s*(?:[.,!?]|$|"
     r"tonight|tomorrow|on\b|in\s+the)))|dawn|dusk|noon|midnight|sunrise|sunset|nightfall|kick-?off|closing)\b",
@@ -273,6 +286,26 @@ _MONTH_DAY = re.compile(
     r"nov|dec)"
     r"\s+\d{1,2}(?:st|nd|rd|th)?\b",
     re.IGNORECASE,
+)
+_PART_OF_DAY = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day\s+(?:early\s+)?(?:morning|afternoon|evening|night|noon)|"
+    r"tomorrow\s+(?:morning|afternoon|evening|night|noon)",
+    re.IGNORECASE,
+)
+_PAST_HOUR = re.compile(
+    rf"(?:half|quarter)\s+(?:past|to)\s+(?:{_NUMBER_HOUR}|\d{{1,2}})\b|half\s+an\s+hour\s+(?:before|after)\s+[\w-]+",
+    re.IGNORECASE,
+)
+_DARK = re.compile(r"(?:when\s+it\s+(?:gets|is)|after|before|until)\s+dark\b|now(?=\s*(?:[,.!]|$))", re.IGNORECASE)
+_FEAST = re.compile(
+    r"may\s+day|christmas(?:\s+(?:eve|day))?|new\s+year'?s?(?:\s+(?:eve|day))?|easter(?:\s+(?:sunday|monday))?|"
+    r"good\s+friday|halloween|(?:independence|labou?r|remembrance|bastille|columbus|veterans|memorial)\s+day|"
+    r"lunch\s?time|lunch\s+break|rush\s+hour",
+    re.IGNORECASE,
+)
+_FEASTS = _set(
+    "may christmas new easter good halloween independence labour labor remembrance bastille columbus veterans memorial "
+    "lunchtime lunch rush"
 )
 _MONTHS = _set(
     "january february march april june july august september october november december jan feb aug sep sept oct nov dec"
@@ -320,6 +353,74 @@ _WISH_LEADS = _set("death kill hope slow send sent go blood eye no leave end cle
 _THREAT_LEADS = _set("i we i'm we're im i'd i'll we'll you you'll you're watch")
 
 
+_PUBLIC = _set(
+    "bridge square park plaza harbour harbor port docks market airport station stations platform gates neighbourhood "
+    "neighborhood district village cemetery library"
+)
+"""Sites where people only come together: told as a target where the call is to do something to them."""
+
+_TARGET_SITE = re.compile(
+    r"(?:police|fire|polling)\s+stations?|(?:city|town|village)\s+hall|(?:asylum|refugee|migrant|detention)\s+"
+    r"(?:cent(?:re|er)s?|hotels?|hostels?|camps?|homes?|shelters?)",
+    re.IGNORECASE,
+)
+_TARGET_SITE_LEADS = _set("police fire polling city town village asylum refugee migrant detention")
+
+_ACTED_ON = re.compile(
+    r"[\w-]+\s+(?:down\s+|up\s+|out\s+|into\s+)?(?:on\s+)?(?:all\s+)?"
+    r"(?:the|every|those|these|that|their|his|her|this)\s+(?P<name>[\w'’-]+(?:\s+[\w'’-]+)?)",
+    re.IGNORECASE,
+)
+"""Whom or what a verb acts on: two words at most, up to the first of `_PHRASE_ENDS`."""
+_PHRASE_ENDS = (
+    _set(
+        "at on in by to of from with for and or but before after until when while where who that which near outside "
+        "behind inside into over out down up as is are was were will tonight tomorrow today now this next again they "
+        "we you he she it so because right on-site together all house houses home"
+    )
+    | _TIMES
+)
+
+_BLOCK = re.compile(
+    r"(?:occupy|surround|blockade|besiege|barricade|picket|block|seal\s+off|shut\s+down|close\s+down)\s+"
+    r"(?:the|every|all|their|his|her|this|that|those|these)\b",
+    re.IGNORECASE,
+)
+_BLOCKERS = _set("occupy surround blockade besiege barricade picket block seal shut close")
+
+_COME = re.compile(
+    r"(?:meet|gather|assemble|convene|muster)\s+(?:under|around|before|again|opposite|this|next|every|today)|"
+    r"(?:come|get|go|head)\s+(?:\w+\s+)?(?:to|into|onto|over\s+to|up\s+to)\b|be\s+(?:in\s+front|outside|inside|by|on|in)\b|"
+    r"show\s+your|(?:walk|march|stand)\s+(?:with|through|past|in)\b",
+    re.IGNORECASE,
+)
+_COMERS = _set("meet gather assemble convene muster come get go head be walk march stand")
+
+_EVENTS = _set(
+    "vigil protest march rally demo demonstration picket sit-in strike blockade assembly gathering meeting walkout "
+    "counter-protest chain parade procession"
+)
+_ADDRESSED = re.compile(
+    r"(?:everyone|everybody|all|all\s+of\s+you|lads|boys|patriots|brothers|comrades|citizens|students)\s*"
+    r"(?:[,:]|(?:down\s+)?to\s|outside\s|on\s+to\s)",
+    re.IGNORECASE,
+)
+_ADDRESSEES = _set("everyone everybody all lads boys patriots brothers comrades citizens students")
+_SOON = re.compile(
+    r"\b(?:tonight|tomorrow|today|now|noon|midnight|dawn|(?:mon|tues|wednes|thurs|fri|satur|sun)day|"
+    rf"this\s+(?:evening|afternoon|morning|weekend)|(?:half|quarter)\s+(?:past|to)|(?:at|from|by)\s+(?:\d|(?:{_NUMBER_HOUR})\b)|"
+    r"\d{1,2}\s?(?:am|pm|h|o'?clock)|\d{1,2}[:.]\d\d)\b",
+    re.IGNORECASE,
+)
+"""A time that may lie ahead: where it is said, an event without a verb is announced rather than told."""
+_TOLD = re.compile(
+    r"\b(?:was|were|had|has|have|held|ended|turned|began|killed|injured|hurt|said|says|yesterday|last|ago|marched|"
+    r"gathered|stormed|attended|tickets?|doors?|entry|free|opens?|open|closed|sale|against\s+\w+\s+(?:win|loss))\b",
+    re.IGNORECASE,
+)
+"""Words of what is past, and of what is sold: then nobody is called."""
+
+
 class Word(NamedTuple):
     """One word of a text, lower case, and where it stands."""
 
@@ -335,6 +436,9 @@ class Reading(NamedTuple):
     indicators: tuple[Indicator, ...]
     remarks: frozenset[str]
     """What was seen besides: `violent_call`, `quoted_call`, `negated_call`, `gathering_call`, `threat`, `idiom`."""
+    signs: frozenset[str]
+    """Kinds found by the rules that the incitement heads were trained with. Rules that came later tell analysts more
+    (`indicators`), and leave what the heads read as it was."""
 
 
 Finder = Callable[[str, Sequence[Word], int], "tuple[str, str] | None"]
@@ -350,14 +454,21 @@ def read(text: str) -> Reading:
     """
     words = _words(text)
     remarks: set[str] = set()
+    signs: set[str] = set()
     found: dict[tuple[str, str], Indicator] = {}
     for form, surface in _forms(text, words):
-        kind = _REMARKS.get(form, form)
+        kind = _REMARKS.get(form, form).removeprefix(TOLD_ONLY).removeprefix(SIGN_ONLY)
         if form in _REMARKS:
             remarks.add(form)
-        if kind:
+        if kind and not form.startswith(TOLD_ONLY):
+            signs.add(kind)
+        if kind and not form.startswith(SIGN_ONLY):
             found.setdefault((kind, surface.lower()), Indicator(kind=kind, words=surface))
-    return Reading(words, _longest(list(found.values())), frozenset(remarks))
+    return Reading(words, _longest(list(found.values())), frozenset(remarks), frozenset(signs))
+
+
+TOLD_ONLY, SIGN_ONLY = "+", "-"
+"""Before the name of a form: it is told, but no input of the heads; or the other way round."""
 
 
 def _words(text: str) -> tuple[Word, ...]:
@@ -387,7 +498,9 @@ def is_gathering(words: str) -> bool:
     >>> is_gathering("meet at"), is_gathering("Burn")
     (True, False)
     """
-    return _MOBILISE.match(words) is not None
+    if words.lower().split()[0].rstrip(",:") in _EVENTS | _ADDRESSEES:
+        return True
+    return any(pattern.match(words) for pattern in (_MOBILISE, _COME, _BLOCK))
 
 
 _REMARKS = {
@@ -407,7 +520,9 @@ def _forms(text: str, words: Sequence[Word]) -> Iterator[tuple[str, str]]:
         if key[0] == "#":
             key = key[1:]
         elif key[0] in _DIGITS and (hit := _CLOCK.match(text, word.start)):
-            yield "time", hit.group()
+            # "30 sharp" is the end of "18:30 sharp".
+            ends_another = text[max(0, word.start - 1)] in ":." and text[max(0, word.start - 2)].isdigit()
+            yield (f"{SIGN_ONLY}time" if ends_another else "time"), hit.group()
         for finder in _FINDERS.get(key, ()):
             if form := finder(text, words, index):
                 yield form
@@ -423,6 +538,15 @@ def _word(kind: str) -> Finder:
         return kind, text[words[index].start : words[index].end]
 
     return find
+
+
+def _target(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """A group or a site, unless it only names a road: "Church Street"."""
+    names_road = index + 1 < len(words) and words[index + 1].text in _ROAD_WORDS
+    return _word(f"{SIGN_ONLY}target" if names_road else "target")(text, words, index)
+
+
+_ROAD_WORDS = _set("street road lane avenue square row hill way close drive")
 
 
 def _pattern(kind: str, pattern: re.Pattern[str]) -> Finder:
@@ -444,6 +568,73 @@ def _named_place(text: str, words: Sequence[Word], index: int) -> tuple[str, str
     if hit and hit["name"].split()[0].lower().removesuffix("s") not in _NOT_A_PLACE:
         return "place", hit["name"]
     return None
+
+
+def _more_places(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """A site with plain words before it, or with a saint's name."""
+    start = words[index].start
+    if hit := _QUALIFIED_PLACE.match(text, start):
+        return f"{TOLD_ONLY}place", hit["name"]
+    after = words[index + 1] if index + 1 < len(words) else None
+    if after and (hit := _OF_SITE.match(text, after.start)) and after.text.removesuffix("s") not in _NOT_A_PLACE:
+        return f"{TOLD_ONLY}place", hit.group()
+    return None
+
+
+def _numbered_place(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    hit = _NUMBERED_PLACE.match(text, words[index].start)
+    return (f"{TOLD_ONLY}place", hit["name"]) if hit else None
+
+
+def _acted_on(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """What a call is against: the object of its verb ("Ambush the convoy", "occupy the rector's office")."""
+    form = _violent(text, words, index) or _blocks(text, words, index)
+    if form is None or form[0] in {"idiom", "negated_call"}:
+        return None
+    hit = _ACTED_ON.match(text, words[index].start)
+    if hit is None:
+        return None
+    kept: list[str] = []
+    for word in hit["name"].split():
+        if word.lower() in _PHRASE_ENDS:
+            break
+        kept.append(word)
+    return (f"{TOLD_ONLY}target", " ".join(kept)) if kept else None
+
+
+def _blocks(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """A call to block or to occupy."""
+    hit = _BLOCK.match(text, words[index].start)
+    called = _opens(text, words, index) or _is_called(words, index) or _goes_on(words, index)
+    return (f"{TOLD_ONLY}call_to_act", hit.group()) if hit and called else None
+
+
+def _comes(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """A call to come, in more words than `_mobilise` knows, where a time that lies ahead is said."""
+    hit = _COME.match(text, words[index].start)
+    if hit is None or not (_opens(text, words, index) or _is_called(words, index)) or not _is_ahead(text):
+        return None
+    return f"{TOLD_ONLY}call_to_act", hit.group().strip()
+
+
+def _announced(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """An event that opens a text, with a time that lies ahead: "Vigil for the miners this Sunday at 7"."""
+    at_start = index == 0 or (index == 1 and words[0].text not in _OBJECTS | _NOT_A_PLACE)
+    if not at_start or not _is_ahead(text):
+        return None
+    return f"{TOLD_ONLY}call_to_act", text[words[index].start : words[index].end]
+
+
+def _addressed(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
+    """Somebody is told where to be, without a verb: "Everybody to the airport, they land at 6"."""
+    hit = _ADDRESSED.match(text, words[index].start)
+    if hit is None or not _opens(text, words, index) or not _is_ahead(text):
+        return None
+    return f"{TOLD_ONLY}call_to_act", hit.group().strip(" ,:")
+
+
+def _is_ahead(text: str) -> bool:
+    return _SOON.search(text) is not None and _TOLD.search(text) is None
 
 
 def _named_road(text: str, words: Sequence[Word], index: int) -> tuple[str, str] | None:
@@ -559,11 +750,24 @@ def _finders() -> dict[str, tuple[Finder, ...]]:
         (_DEONTIC_LEADS, _demand),
         (_WISH_LEADS, _pattern("violent_call", _WISH)),
         (_THREAT_LEADS, _pattern("threat", _THREAT)),
-        (_GROUPS | _SITES, _word("target")),
+        (_GROUPS | _SITES - _PUBLIC, _target),
+        (_PUBLIC, _word(f"{SIGN_ONLY}target")),
+        (_TARGET_SITE_LEADS, _pattern(f"{TOLD_ONLY}target", _TARGET_SITE)),
+        (VIOLENT_VERBS | _BLOCKERS, _acted_on),
+        (_BLOCKERS, _blocks),
+        (_COMERS, _comes),
+        (_EVENTS, _announced),
+        (_ADDRESSEES, _addressed),
         (_SITES, _word("place")),
         (_PLACE_STARTERS, _named_place),
+        (_PLACE_STARTERS | {"under"}, _more_places),
+        (_NUMBERED, _numbered_place),
         (_ROADS, _named_road),
         (_TIMES, _word("time")),
+        (_TIMES, _pattern(f"{TOLD_ONLY}time", _PART_OF_DAY)),
+        (_set("half quarter"), _pattern(f"{TOLD_ONLY}time", _PAST_HOUR)),
+        (_set("when after before until now"), _pattern(f"{TOLD_ONLY}time", _DARK)),
+        (_FEASTS, _pattern(f"{TOLD_ONLY}time", _FEAST)),
         (_set("at by from around after before"), _pattern("time", _AT_HOUR)),
         (_set(_NUMBER_HOUR.replace("|", " ")), _pattern("time", _HOUR_WORD)),
         (_set("this next coming every right in after"), _pattern("time", _THIS_TIME)),

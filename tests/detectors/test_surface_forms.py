@@ -137,3 +137,92 @@ def test_a_long_text_costs_time_in_proportion(unit):
     start = time.process_time()
     read(text)
     assert time.process_time() - start < 2.0
+
+
+def told(text, kind):
+    return [indicator.words for indicator in read(text).indicators if indicator.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("Vigil for the drowned this Friday at 8, old pier", "Vigil"),
+        ("Silent march from the mill on Monday", "march"),
+        ("Everybody to the docks, they land at 7 tonight", "Everybody to"),
+        ("Lads, Cooper Lane, half past ten", "Lads"),
+        ("Occupy the council chamber tomorrow", "Occupy the"),
+        ("Come early to the north gate tomorrow", "Come early to"),
+        ("Assemble under the clock tower at noon", "Assemble under"),
+    ],
+)
+def test_a_call_needs_no_verb_where_a_time_lies_ahead(text, call):
+    assert told(text, "call_to_act") == [call]
+    assert is_gathering(call)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vigil for the drowned was held on Friday at 8",
+        "March ended on Monday without arrests",
+        "Vigil for the drowned, a history",
+        "Everybody to whom I spoke on Friday said so",
+        "Gathering of the choir on Sunday, tickets at the door",
+        "They occupy the building since Monday",
+        "All the shops open at ten",
+    ],
+)
+def test_what_is_past_or_sold_or_has_no_time_calls_nobody(text):
+    assert told(text, "call_to_act") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("Meet at the old flax market tonight", ["old flax market"]),
+        ("Meet in St Brida's churchyard tonight", ["St Brida's churchyard"]),
+        ("Meet at junction 7 tonight", ["junction 7"]),
+        ("Meet behind the bus depot tonight", ["bus depot"]),
+    ],
+)
+def test_places_with_plain_words_saints_and_numbers_are_told_whole(text, places):
+    assert told(text, "place") == places
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("Meet there 18:30 sharp", ["18:30"]),
+        ("Meet there half past nine", ["half past nine"]),
+        ("Meet there on Saturday night", ["Saturday night"]),
+        ("Meet there after dark", ["after dark"]),
+        ("Meet there on Christmas Eve", ["Christmas Eve"]),
+        ("Meet there from 5.30", ["from 5.30"]),
+    ],
+)
+def test_times_are_told_whole(text, times):
+    assert told(text, "time") == times
+
+
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("Ambush the convoy tonight", ["convoy"]),
+        ("Burn the registry office tonight", ["registry office"]),
+        ("Attack the police station now", ["police station"]),
+        ("Blockade the embassy tomorrow", ["embassy"]),
+        ("Meet on Kessel Square by the library", []),
+        ("Meet in Church Street tonight", []),
+        ("Smash the square tonight", ["square"]),
+    ],
+)
+def test_a_target_is_what_is_acted_on_and_a_public_space_is_none(text, targets):
+    assert told(text, "target") == targets
+
+
+def test_what_is_told_besides_is_no_input_of_the_heads():
+    reading = read("Vigil in St Brida's churchyard this Friday, half past nine")
+    assert {"call_to_act", "place"} <= {indicator.kind for indicator in reading.indicators}
+    assert "call_to_act" not in reading.signs
+    assert "target" in read("Meet on Kessel Square").signs
+    assert told("Meet on Kessel Square", "target") == []
