@@ -4,7 +4,9 @@ Before a batch is scored, or folded, its origins are noted in a small file of th
 out. A process that finds such a file of a dead one knows what was in hand when it died. Those records are then taken
 one by one, and one that has been there at three deaths is not tried again.
 
-The notes survive the death of a process, not of a machine: they are written, not synced.
+The notes survive the death of a process, not of a machine: they are written, not synced. A worker that is started on
+another machine counts anew, so a record may bring down three processes on each; a data folder on a volume that goes
+with the worker keeps the count.
 """
 
 import contextlib

@@ -16,10 +16,13 @@ from detectors.policy import Configuration
 from detectors.records import Alert
 from detectors.scoring import Scorer
 from streams.load import Mixture
+from streams.score_worker import CACHE_ROUND_S
 
 BEGINS_S = 1_780_272_000.0
 HOUR_S = 3600.0
 SCORED_TOGETHER = 256
+CACHE_ROUND_HOURS = round(CACHE_ROUND_S / HOUR_S)
+"""After so many, as in the worker, the scorer forgets texts that came no more."""
 
 
 class Hour(Struct, frozen=True, kw_only=True):
@@ -57,6 +60,8 @@ def run_day(
             scored = list(enumerate(scorer.score(posted), start=offset))
             alerts += sum(isinstance(one, Alert) and one.transition == "opened" for one in fold(state, scored))
             offset += len(batch)
+        if (hour + 1) % CACHE_ROUND_HOURS == 0:
+            scorer.cache.forget_unasked()
         snapshot = encode_state(state)
         names = frozenset(snapshot.chunks)
         found.append(

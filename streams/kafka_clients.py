@@ -153,16 +153,29 @@ def _no_topic(topic: str) -> EmberwatchError:
 
 
 def read_partition(
-    reader: KafkaConsumer, partition: TopicPartition, end: int, *, start: int | None = None
+    reader: KafkaConsumer,
+    partition: TopicPartition,
+    end: int,
+    *,
+    start: int | None = None,
+    stalls_after_s: float = float("inf"),
 ) -> Iterator[ConsumerRecord]:
-    """Read one partition up to an offset, from another or from what is kept first; the reader is given up to it."""
+    """Read one partition up to an offset, from another or from what is kept first; the reader is given up to it.
+
+    Raises `KafkaTimeoutError` where nothing comes for `stalls_after_s`.
+    """
     reader.assign([partition])
     if start is None:
         reader.seek_to_beginning(partition)
     else:
         reader.seek(partition, start)
     # A compacted log may lack its last offsets: the position, not the last record, says that the end is reached.
-    while reader.position(partition) < end:
+    position, came_at_s = -1, time.monotonic()
+    while (now_at := reader.position(partition)) < end:
+        if now_at != position:
+            position, came_at_s = now_at, time.monotonic()
+        elif time.monotonic() > came_at_s + stalls_after_s:
+            raise KafkaTimeoutError(f"{partition.topic}/{partition.partition} stands at {position} of {end}")
         for record in reader.poll(timeout_ms=500).get(partition, []):
             if record.offset < end:
                 yield record

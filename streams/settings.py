@@ -155,7 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     snapshot_every_s: Annotated[float, Meta(gt=0.0)] = 60.0
     """Seconds between two snapshots of a shard."""
     data_dir: Path = Path(".emberwatch")
-    """Folder for what a process keeps on disk."""
+    """Folder for what a process keeps on disk: what was in hand when one died. Keep it on a lasting volume."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is logged."""
     log_json: bool = False

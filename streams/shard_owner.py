@@ -24,6 +24,7 @@ from detectors.skipped import announced, leave_out
 from detectors.state import MonitorState
 from streams.attempts import MOST_ATTEMPTS, Attempts
 from streams.control_records import append_to_journal
+from streams.errors import EmberwatchError
 from streams.journal_file import AHEAD_TAGS
 from streams.kafka_clients import Reader, consumer, partitions_of, read_partition, read_to_end
 from streams.metrics import Metrics
@@ -39,6 +40,12 @@ from streams.topics import Name, topic_name
 
 LOOK_MARGIN = 10.0
 """Looks asked longer ago than so many times the wait are not sent any more; a late answer is still of use."""
+
+SNAPSHOT_WITHIN_S = 20.0
+"""A part of a snapshot that is not confirmed by then has failed."""
+
+RETIRES_WITHIN_S = 10.0
+"""How long a shard that is given up waits for the snapshot that is being written."""
 
 CHUNK_ENTRIES = 256
 """Entries that recovery folds before it publishes what they gave."""
@@ -77,13 +84,17 @@ class ShardOwner:
         self._progressed = progressed
         self._journal = TopicPartition(topic_name(settings, "journal"), shard)
         self._sender = ShardSender(settings, shard)
-        self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state, self._sender)
+        self._snapshot_sender = ShardSender(settings, shard, purpose="snapshots", confirmed_within_s=SNAPSHOT_WITHIN_S)
+        self._snapshots: Snapshots[MonitorState] = Snapshots(settings, shard, decode_state, self._snapshot_sender)
         self._published = Published(settings, {})
         self._state = new_state()
         self._attempts = Attempts(settings.data_dir / "folding")
         self._skips: dict[int, Skip] = {}
         """Entries that are not folded, by offset: announced further on in the journal."""
         self._thread = ThreadPoolExecutor(1, f"shard-{shard}")
+        self._snapshot_thread = ThreadPoolExecutor(1, f"snapshots-{shard}")
+        self._writing: asyncio.Task[None] | None = None
+        """The snapshot that is being written: where its disk is full that takes long, and entries do not wait."""
         self._lock = asyncio.Lock()
         self._retired = False
         self._snapshot_due_s = time.monotonic() + settings.snapshot_every_s
@@ -99,7 +110,7 @@ class ShardOwner:
         async with self._lock:
             # First of all: whoever had the shard may write nothing behind what is read here.
             await self._in_thread(self._sender.take_over)
-            loaded = await self._in_thread(self._snapshots.load)
+            loaded = await self._in_snapshot_thread(self._snapshots.load)
             if loaded is not None:
                 self._state = loaded.state
                 self._published = Published(self._settings, loaded.published)
@@ -141,10 +152,14 @@ class ShardOwner:
             await asyncio.to_thread(chunks.close)
 
     async def snapshot(self) -> None:
-        """Write a snapshot now."""
+        """Write a snapshot now; returns when it is there, or has failed."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         async with self._lock:
             if self.is_loaded.is_set() and not self._retired:
-                await self._take_snapshot()
+                await self._begin_snapshot()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
 
     async def snapshot_if_due(self) -> None:
         """Write a snapshot where one is due, also when nothing more comes."""
@@ -163,6 +178,10 @@ class ShardOwner:
         async with self._lock:
             await self._in_thread(self._sender.close)
             self._thread.shutdown(wait=False)
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=RETIRES_WITHIN_S)
+        self._snapshot_thread.submit(self._snapshot_sender.close)
+        self._snapshot_thread.shutdown(wait=False)
 
     async def _fold_and_publish(self, items: Sequence[tuple[int, bytes]]) -> None:
         folded = await self._in_thread(lambda: self._fold(items))
@@ -240,25 +259,40 @@ class ShardOwner:
         return Record(topic_name(self._settings, name), key.encode(), value)
 
     async def _take_due_snapshot(self) -> None:
-        if time.monotonic() >= self._snapshot_due_s and self._state.next_offset != self._snapshot_offset:
-            await self._take_snapshot()
+        is_writing = self._writing is not None and not self._writing.done()
+        if is_writing or time.monotonic() < self._snapshot_due_s or self._state.next_offset == self._snapshot_offset:
+            return
+        await self._begin_snapshot()
 
-    async def _take_snapshot(self) -> None:
+    async def _begin_snapshot(self) -> None:
         """Encode between two batches; what was published so far follows from what the state has folded."""
+        offset, positions = self._state.next_offset, dict(self._published.positions)
         try:
-            snapshot: Snapshot = await self._in_thread(lambda: encode_state(self._state))
-            written = await self._in_thread(lambda: self._snapshots.write(snapshot, dict(self._published.positions)))
-        except FencedError:
-            raise
+            snapshot = await self._in_thread(lambda: encode_state(self._state))
         except Exception:  # noqa: BLE001  an older snapshot and a longer journal serve as well
-            _log.exception("no snapshot of shard %d was written", self.shard)
-            self._metrics.snapshots.labels(outcome="failed").inc()
+            self._failed()
+        else:
+            self._writing = asyncio.create_task(self._write_snapshot(snapshot, offset, positions))
+
+    async def _write_snapshot(self, snapshot: Snapshot, offset: int, positions: dict[str, int]) -> None:
+        try:
+            written = await self._in_snapshot_thread(lambda: self._snapshots.write(snapshot, positions))
+        except FencedError as error:  # what is published next says so too, and ends the process
+            _log.warning("shard %d: %s", self.shard, error)
+        except Exception:  # noqa: BLE001  an older snapshot and a longer journal serve as well
+            self._failed()
         else:
             self._published.forget()
-            self._snapshot_offset = self._state.next_offset
+            self._snapshot_offset = offset
             self._metrics.snapshots.labels(outcome="written").inc()
             self._metrics.last_snapshot.set_to_current_time()
-            _log.info("snapshot of shard %d at offset %d: %d new chunks", self.shard, self._state.next_offset, written)
+            _log.info("snapshot of shard %d at offset %d: %d new chunks", self.shard, offset, written)
+        self._snapshot_due_s = time.monotonic() + self._settings.snapshot_every_s
+
+    def _failed(self) -> None:
+        """Say that a snapshot failed; to be called where the error is in hand."""
+        _log.exception("no snapshot of shard %d was written", self.shard)
+        self._metrics.snapshots.labels(outcome="failed").inc()
         self._snapshot_due_s = time.monotonic() + self._settings.snapshot_every_s
 
     def _begin_reading(self) -> "_JournalChunks":
@@ -268,6 +302,12 @@ class ShardOwner:
             self._state = new_state()
             chunks.start = 0
         is_cold = chunks.start < chunks.begins_at
+        if is_cold and not self._has_begun and self._snapshots.is_unreadable:
+            chunks.close()
+            raise EmberwatchError(
+                f"the snapshots of shard {self.shard} cannot be read, and the journal begins at {chunks.begins_at}:"
+                " a start without them would lose what they hold"
+            )
         if is_cold:
             # What they held stays unknown: that is an alarm, on every way out that there is.
             self.missing_entries += chunks.begins_at - chunks.start
@@ -338,6 +378,9 @@ class ShardOwner:
         metrics.count_left_out(self._state.left_out(), self.shard)
         metrics.late_posts.inc(core.late - self._late)
         self._late = core.late
+
+    async def _in_snapshot_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._snapshot_thread, work)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

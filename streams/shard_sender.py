@@ -8,6 +8,7 @@ without them, and nobody is shut out. Blocking: for the one thread that has the 
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from streams.settings import Settings
 
 CONFIRMED_WITHIN_S = 120.0
 GIVEN_UP_WITHIN_S = 20.0
+BLOCKS_S = 60.0
+"""Most that a client waits for who leads a partition, or for a shard's earlier transactions to end."""
 
 _log = logging.getLogger("streams.monitor")
 
@@ -41,11 +44,21 @@ class Output(Struct, frozen=True):
 
 
 class ShardSender:
-    """Writes for one shard."""
+    """Writes for one shard.
 
-    def __init__(self, settings: Settings, shard: int) -> None:
+    Parameters
+    ----------
+    purpose : sets what it writes apart: a transaction that cannot end, as its disk is full, holds up no other.
+    confirmed_within_s : how long a send waits for the broker.
+    """
+
+    def __init__(
+        self, settings: Settings, shard: int, *, purpose: str = "", confirmed_within_s: float = CONFIRMED_WITHIN_S
+    ) -> None:
         self._settings = settings
         self._shard = shard
+        self._name = f"{settings.topic_prefix}emberwatch-shard-{shard}{purpose and '-'}{purpose}"
+        self._confirmed_within_s = confirmed_within_s
         self._producer: KafkaProducer | None = None
         self._fenced = False
 
@@ -55,9 +68,18 @@ class ShardSender:
             return
         if _has_transactions(self._settings):
             self._fenced = True
-            name = f"{self._settings.topic_prefix}emberwatch-shard-{self._shard}"
-            self._producer = producer(self._settings, transactional_id=name, linger_ms=0)
-            self._producer.init_transactions()
+            taken = producer(
+                self._settings,
+                transactional_id=self._name,
+                linger_ms=0,
+                max_block_ms=round(1000 * min(BLOCKS_S, self._confirmed_within_s)),
+            )
+            try:
+                taken.init_transactions()
+            except KafkaError:
+                taken.close(timeout=0.0)
+                raise
+            self._producer = taken
         else:
             _log.warning("this broker has no transactions: a worker that lost its shard without knowing is still heard")
             self._producer = producer(self._settings, linger_ms=0)
@@ -79,51 +101,72 @@ class ShardSender:
     def close(self) -> None:
         """Close the connection."""
         if self._producer is not None:
-            self._producer.close(timeout=10.0)
-            self._producer = None
+            closed, self._producer = self._producer, None
+            with contextlib.suppress(KafkaError):  # of what was not confirmed
+                closed.close(timeout=10.0)
 
     def _in_transaction(self, groups: Sequence[Sequence[Output]]) -> list[Any]:
         assert self._producer is not None
         self._producer.begin_transaction()
         try:
             deliveries = [self._hand_over(output) for group in groups for output in group]
-            written = [delivery.get(timeout=CONFIRMED_WITHIN_S) for delivery in deliveries]
+            written = [delivery.get(timeout=self._confirmed_within_s) for delivery in deliveries]
         except KafkaError as error:
             if not isinstance(error, ProducerFencedError | InvalidProducerEpochError):
-                self._give_up(self._producer)
-                self.close()  # its sequence numbers may be off: the next transaction begins with a new client
+                try:
+                    self._give_up(self._producer)
+                finally:
+                    self.close()  # its sequence numbers may be off: the next transaction begins with a new client
             raise
         self._producer.commit_transaction()
         return written
 
-    @staticmethod
-    def _give_up(producer: KafkaProducer) -> None:
-        """Abort the transaction; where batches failed out of order, the client is first given a new epoch by itself."""
-        deadline_s = time.monotonic() + GIVEN_UP_WITHIN_S
-        while True:
+    def _give_up(self, given_up: KafkaProducer) -> None:
+        """Abort the transaction; where the broker never ends it, the next client does, when it takes over."""
+        raised: list[KafkaError] = []
+
+        def work() -> None:
             try:
-                producer.abort_transaction()
-            except ProducerFencedError:
-                raise
-            except KafkaError:
-                if time.monotonic() > deadline_s:
-                    raise
-                time.sleep(0.1)
-                with contextlib.suppress(KafkaError):
-                    producer.begin_transaction()
-            else:
-                return
+                _abort(given_up)
+            except KafkaError as error:
+                raised.append(error)
+
+        aborting = threading.Thread(target=work, name="abort", daemon=True)  # the client's own waiting has no end
+        aborting.start()
+        aborting.join(GIVEN_UP_WITHIN_S + 5.0)
+        if aborting.is_alive():
+            _log.warning("shard %d: the broker does not end a transaction that failed", self._shard)
+        if raised:
+            raise raised[0]
 
     def _one_after_the_other(self, groups: Sequence[Sequence[Output]]) -> list[Any]:
         written = []
         for group in groups:
             deliveries = [self._hand_over(output) for output in group]
-            written += [delivery.get(timeout=CONFIRMED_WITHIN_S) for delivery in deliveries]
+            written += [delivery.get(timeout=self._confirmed_within_s) for delivery in deliveries]
         return written
 
     def _hand_over(self, output: Output) -> Any:
         assert self._producer is not None
         return self._producer.send(output.topic, key=output.key, value=output.value, partition=output.partition)
+
+
+def _abort(given_up: KafkaProducer) -> None:
+    """Abort a transaction; where batches failed out of order, the client is first given a new epoch by itself."""
+    deadline_s = time.monotonic() + GIVEN_UP_WITHIN_S
+    while True:
+        try:
+            given_up.abort_transaction()
+        except ProducerFencedError:
+            raise
+        except KafkaError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.1)
+            with contextlib.suppress(KafkaError):
+                given_up.begin_transaction()
+        else:
+            return
 
 
 def _has_transactions(settings: Settings) -> bool:

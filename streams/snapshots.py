@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 from kafka import TopicPartition
+from kafka.errors import KafkaError
 from msgspec import Struct
 
 from detectors.codec import CorruptSnapshotError, OtherVersionError, Snapshot, decode_record, read_manifest
@@ -21,6 +22,8 @@ from streams.topics import topic_name
 
 CHUNK_PREFIX = b"chunk/"
 MANIFEST_PREFIX = b"manifest/"
+STALLS_AFTER_S = 20.0
+"""Without an answer for so long, the topic counts as unreadable."""
 
 StateT = TypeVar("StateT")
 
@@ -71,6 +74,8 @@ class Snapshots(Generic[StateT]):
         self._sender = sender
         self.are_of_another_version = False
         """Whether there were only snapshots of another version of the state, or damaged ones."""
+        self.is_unreadable = False
+        """Whether the broker does not give what is on the topic."""
         self._sequence = 0
         self._kept: list[frozenset[str]] = []
         """Names in the last two manifests, the newer one last."""
@@ -80,11 +85,13 @@ class Snapshots(Generic[StateT]):
         """Names of those that need not be written again: they were, or they were read and found whole."""
 
     def load(self) -> Loaded[StateT] | None:
-        """Read the newest snapshot that is whole; None where there is none."""
-        chunks, envelopes = self._read()
-        self._there = set(chunks)
-        self._kept = [frozenset(envelope.chunks) for envelope in envelopes[-2:]]
-        self._sequence = max((envelope.sequence for envelope in envelopes), default=0)
+        """Read the newest snapshot that is whole; None where there is none, or where none can be read."""
+        try:
+            chunks, envelopes = self._take_stock()
+        except KafkaError as error:
+            _log.error("the snapshots of shard %d cannot be read: %r", self._shard, error)
+            self.is_unreadable = True
+            return None
         for envelope in reversed(envelopes):
             try:
                 state = self._decode(_checked(envelope), chunks)
@@ -106,6 +113,9 @@ class Snapshots(Generic[StateT]):
 
     def write(self, snapshot: Snapshot, published: dict[str, int]) -> int:
         """Write a snapshot; gives how many chunks were new. Raises `KafkaError` where the broker refuses."""
+        if self.is_unreadable:
+            self._take_stock()
+            self.is_unreadable = False
         names = frozenset(read_manifest(snapshot.manifest).chunk_names())
         new = names - self._sound
         sequence = self._sequence + 1
@@ -126,6 +136,15 @@ class Snapshots(Generic[StateT]):
         self._forget()
         return len(new)
 
+    def _take_stock(self) -> tuple[dict[str, bytes], list[Envelope]]:
+        """Shut out whoever wrote before, and read what is there: chunks by name, and manifests by age."""
+        self._sender.take_over()
+        chunks, envelopes = self._read()
+        self._there = set(chunks)
+        self._kept = [frozenset(envelope.chunks) for envelope in envelopes[-2:]]
+        self._sequence = max((envelope.sequence for envelope in envelopes), default=0)
+        return chunks, envelopes
+
     def _forget(self) -> None:
         """Delete the chunks that neither of the two last manifests names."""
         stale = self._there.difference(*self._kept)
@@ -142,7 +161,8 @@ class Snapshots(Generic[StateT]):
         reader = consumer(self._settings)
         try:
             partition = TopicPartition(self._topic, self._shard)
-            for record in read_partition(reader, partition, reader.end_offsets([partition])[partition]):
+            end = reader.end_offsets([partition], timeout_ms=1000 * STALLS_AFTER_S)[partition]
+            for record in read_partition(reader, partition, end, stalls_after_s=STALLS_AFTER_S):
                 if record.value is None:
                     kept.pop(record.key, None)
                 elif record.key is not None:

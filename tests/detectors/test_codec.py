@@ -10,6 +10,7 @@ from detectors.codec import (
     LARGEST_CHUNK_BYTES,
     STATE_VERSION,
     CorruptSnapshotError,
+    decode_configuration,
     decode_entry,
     decode_record,
     decode_state,
@@ -196,3 +197,21 @@ def test_a_snapshot_written_by_an_earlier_release_of_this_version_still_reads(st
     new = msgspec.structs.replace(streams.post("new", streams.start_s, "reservoir", offset=10_000), speed=1.0)
     outputs, _ = streams.fold([new], state)
     assert [output.post_id for output in outputs if isinstance(output, Assignment)] == ["new"]
+
+
+def test_parameters_of_other_code_are_ignored_in_a_configuration_that_was_in_force(streams):
+    entry = streams.configured(virality={"least_posts": 7})
+    raw = msgspec.json.decode(encode_entry(entry))
+    raw["configuration"]["virality"]["of_other_code"] = 1
+    raw["configuration"]["gone"] = {"all": "of it"}
+    assert decode_entry(msgspec.json.encode(raw)) == entry
+    assert decode_configuration(msgspec.json.encode(raw["configuration"])) == entry.configuration
+
+
+def test_a_configuration_that_is_wrong_is_refused_though_it_may_be_of_other_code(streams):
+    raw = msgspec.json.decode(encode_entry(streams.configured()))
+    raw["configuration"]["virality"]["least_posts"] = "many"
+    with pytest.raises(msgspec.ValidationError, match="least_posts"):
+        decode_entry(msgspec.json.encode(raw))
+    with pytest.raises(msgspec.ValidationError):
+        decode_configuration(b"[]")

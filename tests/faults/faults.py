@@ -1,22 +1,35 @@
 """What can go wrong, each as a function from a way to make a pipeline to a row of figures."""
 
+import contextlib
 import re
 import signal
 import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from rig import BEGINS, Pipeline, Row, hooks
+from disks import SmallDisk, small_disk
+from kafka.admin import KafkaAdminClient, NewTopic
+from rig import BEGINS, FaultError, Pipeline, Row, hooks
 
 from detectors.codec import decode_entry, encode_entry
 from detectors.entries import Origin, ScoredPost
-from streams.apache_kafka import Node, several_nodes
+from streams import apache_kafka
+from streams.apache_kafka import Node, one_node, several_nodes
 from streams.dead_letters import read_letters
+from streams.kafka_clients import admin_client
+from streams.settings import Settings
 from streams.snapshots import Envelope
+from streams.topics import topic_name
 
 DEADLY = "deadlyword"
 """A text with this word kills the scorer that embeds it."""
+
+NO_SNAPSHOT = "no snapshot of shard 0 was written"
+BALLAST = 32
+"""More logs than a pipeline and the broker itself have."""
 
 
 class Bench(Protocol):
@@ -24,6 +37,9 @@ class Bench(Protocol):
 
     node: Node
     """The only node of the broker."""
+
+    def folder(self) -> Path:
+        """A new folder, gone at the end."""
 
     def make(self, **changes: Any) -> AbstractContextManager[Pipeline]:
         """Make a pipeline with topics of its own; parameters are changes of the settings, and `posts` of the story."""
@@ -229,7 +245,7 @@ def refused_snapshots(bench: Bench, *, long: bool) -> Row:
         pipeline.publish(30.0)
         pipeline.until(lambda: "new chunks" in pipeline.logs("monitor"), "there is no first snapshot")
         pipeline.alter("snapshots", {"max.message.bytes": "200"})
-        pipeline.until(lambda: "no snapshot of shard 0 was written" in pipeline.logs("monitor"), "nobody complains")
+        pipeline.until(lambda: NO_SNAPSHOT in pipeline.logs("monitor"), "nobody complains")
         pipeline.worker("monitor").kill()
         pipeline.recovered()
         pipeline.alter("snapshots", {"max.message.bytes": "4194304"})
@@ -237,6 +253,39 @@ def refused_snapshots(bench: Bench, *, long: bool) -> Row:
         pipeline.rounds = 1
         pipeline.finish()
         return pipeline.judge("no disk for snapshots")
+
+
+def full_disk(bench: Bench, *, long: bool) -> Row:
+    """The disk that holds the snapshots is full; a monitor dies meanwhile; with room again the broker starts anew."""
+    rounds = 3 if long else 1
+    with (
+        small_disk(bench.folder() / "disk", megabytes=24) as disk,
+        _snapshots_apart(bench, disk) as (node, place),
+        bench.make(posts=900 * rounds, address=node.address) as pipeline,
+    ):
+        place(pipeline)
+        pipeline.start_both()
+        pipeline.publish(20.0)
+        for number in range(rounds):
+            pipeline.until(lambda: "new chunks" in pipeline.worker("monitor").words(), "there is no snapshot")
+            disk.fill()
+            failed = pipeline.logs("monitor").count(NO_SNAPSHOT)
+            pipeline.until(
+                lambda before=failed: pipeline.logs("monitor").count(NO_SNAPSHOT) > before, "nobody complains"
+            )
+            pipeline.recovered(within_s=20.0)
+            pipeline.worker("monitor").kill()
+            pipeline.recovered(within_s=240.0)
+            pipeline.demand("cannot be read" in pipeline.worker("monitor").words(), "the disk was not lost")
+            disk.make_room()
+            node.stop()
+            node.start()
+            node.wait()
+            pipeline.recovered()
+            pipeline.rounds = number + 1
+        pipeline.until(lambda: "new chunks" in pipeline.worker("monitor").words(), "there are no snapshots again")
+        pipeline.finish()
+        return pipeline.judge("the disk of the snapshots is full")
 
 
 def damaged_snapshots(bench: Bench, *, long: bool) -> Row:
@@ -320,6 +369,47 @@ def eaten_journal(bench: Bench, *, long: bool) -> Row:
         return row
 
 
+@contextlib.contextmanager
+def _snapshots_apart(bench: Bench, disk: SmallDisk) -> Iterator[tuple[Node, Callable[[Pipeline], None]]]:
+    """A node with two folders for its logs, and what moves a pipeline's snapshots to the one on the small disk.
+
+    A broker puts a new log where the fewest are: ballast on the small disk sends all others to the large one.
+    """
+    home = bench.folder() / "broker"
+    small = str(disk.folder / "logs")
+    with one_node(data=home, more=f"log.dirs={home / 'logs'},{small}") as node:
+        settings = apache_kafka.settings_for(Settings(), node.address)
+        admin = admin_client(settings)
+        try:
+            admin.create_topics([NewTopic(name="ballast", num_partitions=BALLAST, replication_factor=1)])
+            _move(admin, [("ballast", number) for number in range(BALLAST)], small)
+            yield node, lambda pipeline: _move(admin, [(topic_name(pipeline.settings, "snapshots"), 0)], small)
+        finally:
+            admin.close()
+
+
+def _move(admin: KafkaAdminClient, partitions: list[tuple[str, int]], folder: str) -> None:
+    """Move logs to a folder of the broker, and wait until they are there."""
+    deadline_s = time.monotonic() + 60.0
+    while not set(partitions) <= _logs_in(admin, folder):
+        admin.alter_replica_log_dirs({(topic, number, 1): folder for topic, number in partitions})
+        if time.monotonic() > deadline_s:
+            raise FaultError(f"the logs do not move to {folder}")
+        time.sleep(0.5)
+
+
+def _logs_in(admin: KafkaAdminClient, folder: str) -> set[tuple[str, int]]:
+    [broker] = admin.describe_log_dirs()
+    return {
+        (topic["name"], partition["partition_index"])
+        for one in broker["log_dirs"]
+        if one["log_dir"] == folder
+        for topic in one["topics"]
+        for partition in topic["partitions"]
+        if not partition["is_future_key"]
+    }
+
+
 def _owner(pipeline: Pipeline) -> str:
     """Name of the monitor that has the shard: the one that took it last."""
     taken = {name: pipeline.worker("monitor", name).words() for name in ("a", "b")}
@@ -368,6 +458,7 @@ ALONE_WITH_ITS_WORKERS = (
     slow_handler,
     poison,
     refused_snapshots,
+    full_disk,
     damaged_snapshots,
     spare,
     known_by_name,

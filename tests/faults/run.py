@@ -18,6 +18,7 @@ from typing import Any
 
 import faults
 import msgspec
+from disks import NotHereError
 from rich.console import Console
 from rich.table import Table
 from rig import Pipeline, Row, write_story
@@ -38,12 +39,14 @@ class Bench:
         self._folder = folder
         self.complaints: list[str] = []
 
+    def folder(self) -> Path:
+        """A new folder, gone at the end."""
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
     @contextlib.contextmanager
     def make(self, *, posts: int = 600, address: str | None = None, **changes: Any) -> Iterator[Pipeline]:
         """Make a pipeline with topics of its own, on the node or at another address."""
-        number = next(_numbers)
-        folder = self._folder / str(number)
-        folder.mkdir()
+        number, folder = next(_numbers), self.folder()
         given = {
             "topic_prefix": f"fault-{os.getpid()}-{number}.",
             "model": "hash",
@@ -68,6 +71,9 @@ def run(names: Sequence[str], *, long: bool, console: Console) -> list[Row]:
             began_s = time.monotonic()
             try:
                 row = fault(bench, long=long)
+            except NotHereError as reason:
+                console.print(f"    skipped: {reason}", highlight=False, markup=False)
+                continue
             except (AssertionError, EmberwatchError, TimeoutError):
                 console.print(traceback.format_exc(), markup=False, highlight=False)
                 row = Row(fault.__name__, 0, 0, -1, -1, -1, -1, None)

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import faults
 import pytest
+from disks import NotHereError
 from run import Bench
 
 from streams import apache_kafka
@@ -34,8 +35,12 @@ def side_by_side(benches, request):
 
 @pytest.mark.parametrize("fault", faults.ALONE_WITH_ITS_WORKERS, ids=lambda fault: fault.__name__)
 def test_nothing_is_lost_or_counted_twice_and_the_alerts_are_the_same_under(fault, side_by_side):
-    bench, row = side_by_side[fault]
-    assert row.result().holds(), (row.result(), bench.complaints)
+    bench, begun = side_by_side[fault]
+    try:
+        row = begun.result()
+    except NotHereError as reason:
+        pytest.skip(str(reason))
+    assert row.holds(), (row, bench.complaints)
 
 
 @pytest.mark.parametrize("fault", faults.OF_THE_BROKER, ids=lambda fault: fault.__name__)

@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from detectors.codec import decode_state, encode_state
 from detectors.embedding import HashEncoder
@@ -170,3 +171,39 @@ def test_shards_do_not_mix(broker):
     _snapshots(settings, 1).write(encode_state(_folded(new_state(), 200)), {})
     assert _snapshots(settings, 0).load().state.next_offset == 100
     assert _snapshots(settings, 1).load().state.next_offset == 200
+
+
+class Away:
+    """A sender whose broker does not answer, until it does."""
+
+    def __init__(self, sender):
+        self._sender = sender
+        self.is_away = True
+
+    def take_over(self):
+        if self.is_away:
+            raise KafkaTimeoutError("no answer")
+        self._sender.take_over()
+
+    def send(self, *groups):
+        return self._sender.send(*groups)
+
+
+def test_snapshots_that_cannot_be_read_are_told_from_none_and_what_is_there_is_counted_before_the_next_is_written(made):
+    state, before = _folded(new_state(), 300), _snapshots(made)
+    before.write(encode_state(state), {})
+    before.write(encode_state(_folded(state, 400)), {})
+    sender = Away(ShardSender(made, 0))
+    snapshots = Snapshots(made, 0, decode_state, sender)
+    assert snapshots.load() is None
+    assert snapshots.is_unreadable
+    with pytest.raises(KafkaTimeoutError):
+        snapshots.write(encode_state(_folded(state, 500)), {})
+    sender.is_away = False
+    snapshots.write(encode_state(state), {})
+    assert not snapshots.is_unreadable
+    manifests = [
+        msgspec.json.decode(value, type=Envelope) for key, value in _alive(made).items() if key[:9] == MANIFEST_PREFIX
+    ]
+    assert sorted(manifest.sequence for manifest in manifests) == [2, 3]
+    assert _snapshots(made).load().state.next_offset == 500
