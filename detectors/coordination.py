@@ -216,8 +216,9 @@ class Coordination(Struct):
 
     def _significant(self, author_keys: Sequence[int], parameters: CoordinationParameters) -> list[Account]:
         """Accounts that pass at the false-discovery rate (Benjamini and Hochberg 1995) and the floors."""
-        known = [account for key in author_keys if (account := self.accounts.get(key)) is not None]
-        tested = [(poisson_tail(one.total_hits(), one.total_expected()), one) for one in known if one.total_hits()]
+        known = [account for account in map(self.accounts.get, author_keys) if account is not None]
+        hitting = [account for account in known if account.hits or account.hits_before]
+        tested = [(poisson_tail(one.total_hits(), one.total_expected()), one) for one in hitting]
         tested.sort(key=lambda item: item[0])
         passing = 0
         for rank, (p, _) in enumerate(tested, start=1):

@@ -5,6 +5,7 @@ All functions take the posts of consecutive minutes, the oldest first, the prese
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -87,12 +88,13 @@ def reproduction(minutes: Sequence[int], window: int, dispersion: float) -> tupl
     return round(low, 2), round(middle, 2), round(high, 2)
 
 
-def _kernel(minutes: int) -> list[float]:
+@lru_cache(maxsize=8)
+def _kernel(minutes: int) -> tuple[float, ...]:
     """Share of reactions that come after so many minutes; those of the same minute count half."""
     weights = [1.0 if lag <= FLAT_MINUTES else (lag / FLAT_MINUTES) ** -KERNEL_POWER for lag in range(minutes)]
     weights[0] = 0.5
     total = math.fsum(weights)
-    return [weight / total for weight in weights]
+    return tuple(weight / total for weight in weights)
 
 
 def _gamma(shape: float, z: float) -> float:

@@ -14,9 +14,9 @@ import hashlib
 import re
 import unicodedata
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 from wordfreq import zipf_frequency
@@ -614,6 +614,15 @@ def _policy_keys(parameters: NamedPersonParameters) -> tuple[frozenset[str], fro
 _TEXT_WORD = re.compile(r"#?[^\W_]+(?:['’\-][^\W_]+)*")
 _MOST_WORDS = 6
 
+REMEMBERED_TEXTS = 512
+"""Texts whose names were looked for, that are remembered with what was found."""
+
+REMEMBERED_FURTHER = 64
+"""Narratives with names of their own, whose names to be withheld are kept ready."""
+
+Key = TypeVar("Key", bound=Hashable)
+Found = TypeVar("Found")
+
 
 class Withheld:
     """Names to be withheld, ready to be taken out of many texts."""
@@ -629,20 +638,32 @@ class Withheld:
         self._long = _ByLength({*self._rare_parts, *self._wholes})
         self._long_wholes = _ByLength(self._wholes)
         self._longest = max((len(whole) for whole in self._wholes), default=0)
+        self._replaced: dict[tuple[str, bool], str] = {}
+        """Of texts that were asked for: the same few are published again and again. Forgotten with this object."""
+        self._found: dict[str, frozenset[str]] = {}
+        self._further: dict[tuple[tuple[str, ...], tuple[str, ...]], Withheld] = {}
 
     def with_names(self, names: Collection[str], *, minors: Collection[str]) -> "Withheld":
         """The same with further names; itself where there is none."""
         if set(names) <= set(self.names) and set(minors) <= set(self.minors):
             return self
-        return Withheld(tuple(dict.fromkeys((*self.names, *names))), minors=(*self.minors, *minors))
+        wanted = (tuple(dict.fromkeys((*self.names, *names))), (*self.minors, *minors))
+        return _remembered(self._further, wanted, lambda: Withheld(wanted[0], minors=wanted[1]), REMEMBERED_FURTHER)
 
     def found_in(self, texts: Collection[str]) -> tuple[str, ...]:
         """The names that some text holds, whole or in part."""
-        holding = [text for text in texts if self.is_in(text)]
-        if not holding:
-            return ()
-        alone = [(name, Withheld([name])) for name in self.names]
-        return tuple(name for name, withheld in alone if any(withheld.is_in(text) for text in holding))
+        found = [names for text in texts if (names := self._names_in(text))]
+        return tuple(name for name in self.names if any(name in names for names in found)) if found else ()
+
+    def _names_in(self, text: str) -> frozenset[str]:
+        if not self.is_in(text):
+            return frozenset()
+        return _remembered(
+            self._found,
+            text,
+            lambda: frozenset(name for name in self.names if Withheld([name]).is_in(text)),
+            REMEMBERED_TEXTS,
+        )
 
     def is_in(self, text: str) -> bool:
         """Whether a text holds any of the names."""
@@ -658,6 +679,12 @@ class Withheld:
         """
         if not self._wholes:
             return text
+        wanted = (text, strictly)
+        return _remembered(
+            self._replaced, wanted, lambda: self._without_names(text, strictly=strictly), REMEMBERED_TEXTS
+        )
+
+    def _without_names(self, text: str, *, strictly: bool) -> str:
         words = list(_TEXT_WORD.finditer(text))
         keys = [person_key(word[0]) for word in words]
         pieces: list[str] = []
@@ -712,6 +739,15 @@ class _ByLength:
     def has_within(self, key: str) -> bool:
         """Whether one of them lies within the key."""
         return any(word in key for length, words in self._words.items() if length <= len(key) for word in words)
+
+
+def _remembered(known: dict[Key, Found], key: Key, find: Callable[[], Found], most: int) -> Found:
+    """What was found for a key before, or is found now; what is full begins anew."""
+    if key not in known:
+        if len(known) >= most:
+            known.clear()
+        known[key] = find()
+    return known[key]
 
 
 _REPEATED = re.compile(

@@ -204,6 +204,8 @@ class Narratives:
         """Micro-clusters whose posts name somebody; not stored."""
         self._withheld: tuple[NamedPersonParameters, Withheld] | None = None
         """Names that nothing may show, until another is told; not stored: it follows from the rest."""
+        self._told_more = False
+        """Whether a name was told since."""
 
     def restore(
         self,
@@ -298,7 +300,7 @@ class Narratives:
             return 0
         names = self.micros[micro_id].names
         self._naming[micro_id] = None
-        self._withheld = None
+        self._told_more = True
         return sum(names.add(naming, mark.author_key) for naming in mark.namings)
 
     def names_of(self, narrative: NarrativeState) -> Names:
@@ -308,9 +310,14 @@ class Narratives:
 
     def withheld(self, parameters: NamedPersonParameters) -> Withheld:
         """Names of persons who may be private and were named by several accounts, wherever: nothing may show them."""
-        if self._withheld is None or self._withheld[0] != parameters:
+        if self._withheld is None or self._told_more or self._withheld[0] != parameters:
             live = [self.micros[micro_id].names for micro_id in self.micros if micro_id in self._naming]
-            self._withheld = parameters, withheld_in(merged(live), parameters)
+            now = withheld_in(merged(live), parameters)
+            before = None if self._withheld is None else self._withheld[1]
+            if before is not None and (before.names, before.minors) == (now.names, now.minors):
+                now = before  # which remembers the texts that it was asked for
+            self._withheld = parameters, now
+            self._told_more = False
         return self._withheld[1]
 
     def uncount(self, micro_id: str, mark: Mark) -> None:
@@ -330,6 +337,7 @@ class Narratives:
         A scan: an exemplar may be older than the index, or known from its reshares alone. What was named after a
         deleted post keeps its name, which is a digest.
         """
+        self._withheld = None  # it remembers texts
         hidden: dict[str, NarrativeState] = {}
         for micro in self.micros.values():
             gone = {one.post_id for one in micro.shown.values() if one.is_of(post_ids, author_key)}

@@ -762,12 +762,14 @@ def _expected(
         return typical * minutes / 10, "narratives_of_this_age"
     keep = 0.5 ** (TEN_S / parameters.baseline_half_life_s)
     weight = total = level = others = 0.0
+    own_tens, all_tens = tally.tens, population.tens
     for ten in range(first, last + 1):
-        own = tally.tens.get(ten, 0)
-        posts = min(float(own), BASELINE_CLIP * max(level, typical))
+        own = own_tens.get(ten, 0)
+        most = BASELINE_CLIP * (level if level > typical else typical)  # noqa: FURB136 -- a call costs more
+        of_others = all_tens.get(ten, 0) - own
         weight = weight * keep + 1.0
-        total = total * keep + posts
-        others = others * keep + max(0, population.tens.get(ten, 0) - own)
+        total = total * keep + (own if own < most else most)  # noqa: FURB136
+        others = others * keep + (of_others if of_others > 0 else 0)  # noqa: FURB136
         level = total / weight
     others_now = population.posts_in(now_s, parameters.window_s) - tally.window(now_s, parameters.window_s)[0]
     return level * minutes / 10 * _lift(others_now, others / weight * minutes / 10), "own_history"
@@ -803,17 +805,17 @@ def _doubling_time_s(tally: Tally, now_s: float) -> float | None:
     half = (tally.posts - tally.late) / 2
     newest = int(now_s // MINUTE_S)
     posts = 0
-    for minute in range(newest, newest - MINUTES_KEPT, -1):
-        row = tally.minutes.get(minute)
-        if row is not None:
-            posts += row[0]
+    for minute in sorted(tally.minutes, reverse=True):
+        if newest - MINUTES_KEPT < minute <= newest:
+            posts += tally.minutes[minute][0]
             if posts >= half:
                 return max(float(MINUTE_S), round(now_s - minute * MINUTE_S, 1))
     posts = 0
-    for ten in range(newest // 10, newest // 10 - TENS_KEPT, -1):
-        posts += tally.tens.get(ten, 0)
-        if posts >= half:
-            return round(now_s - ten * TEN_S, 1)
+    for ten in sorted(tally.tens, reverse=True):
+        if newest // 10 - TENS_KEPT < ten <= newest // 10:
+            posts += tally.tens[ten]
+            if posts >= half:
+                return round(now_s - ten * TEN_S, 1)
     return None
 
 

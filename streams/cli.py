@@ -4,6 +4,7 @@ Every such function takes the settings first, then the command's arguments by na
 None, and raises `EmberwatchError` for what the person can put right.
 """
 
+import gc
 import importlib
 import logging
 import os
@@ -26,6 +27,10 @@ AUDITED = (
     *("view", "reveal", "export", "why", "feedback", "deletion", "erasure", "configuration", "claims", "crisis"),
     *("login", "login_refused"),
 )
+GC_THRESHOLDS = (10_000, 20, 200)
+"""Objects that came after which the youngest are searched for cycles, and so many such searches until the next older
+are: all of them after forty million."""
+
 OUTCOME_WORDS = ("note", "removed", "labelled", "no_breach", "other")
 
 
@@ -53,8 +58,20 @@ def main() -> None:
 def _run(module: str, function: str = "run", **arguments: Any) -> int | None:
     """Load the settings, start the logs, and call one function of one module."""
     settings = _settings()
-    status: int | None = getattr(importlib.import_module(module), function)(settings, **arguments)
+    command = getattr(importlib.import_module(module), function)
+    _search_seldom_for_cycles()
+    status: int | None = command(settings, **arguments)
     return status
+
+
+def _search_seldom_for_cycles() -> None:
+    """Let the garbage collector look at young objects only, nearly always.
+
+    What a fold keeps are millions of objects without a cycle: each search through all of them would hold the fold, for
+    seconds where tens of thousands of micro-clusters live, and find nothing. It took a quarter of the fold's time.
+    """
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _settings() -> Settings:

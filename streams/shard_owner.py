@@ -16,6 +16,7 @@ from msgspec import Struct
 from detectors.codec import Snapshot, decode_entry, decode_record, decode_state, encode_record, encode_state
 from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, Seeded, Skip
 from detectors.event_time import EventTime
+from detectors.grouping import get_ready
 from detectors.monitor import Output, fold, new_state
 from detectors.policy import Configuration, config_hash
 from detectors.records import Alert, Look, Narrative, NarrativeChange
@@ -119,6 +120,7 @@ class ShardOwner:
         self._metrics.left_out_before(self._state.left_out(), self.shard)
         self._late = self._state.core.late
         await self.catch_up()
+        await self._in_thread(get_ready)
         await self._in_thread(self._show_open_alerts)
         show_configuration(self._metrics, self._state.configuration)
         self.is_loaded.set()

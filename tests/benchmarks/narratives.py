@@ -11,6 +11,7 @@ from corpora import MADE_UP_START, corpus_name, files, in_time, post_of, read_ro
 from peers import peer_rows  # noqa: F401 -- `emberwatch bench narratives --peers` calls it
 
 from detectors.entries import ScoredPost
+from detectors.grouping import get_ready
 from detectors.policy import Configuration
 from detectors.records import Assignment
 from detectors.replay import Replay, opening_entries, source_end
@@ -31,6 +32,7 @@ ROUNDS = 100
 
 
 def rows(settings: Settings, data: Path) -> list[dict]:
+    get_ready()  # as a worker does before its first post
     scorer = load_scorer(settings)
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
     found: list[dict] = []

@@ -20,6 +20,7 @@ from corpora import corpus_name, files, in_time, post_of, read_rows, score
 from detectors.codec import encode_entry
 from detectors.embedding import Encoder
 from detectors.entries import Origin, ScoredPost
+from detectors.grouping import get_ready
 from detectors.monitor import fold, new_state
 from detectors.policy import Configuration
 from detectors.posts import clean, decode_post, normalise
@@ -71,6 +72,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
             found += _scoring(settings, tier, encoder, plain, name, "distinct", _distinct(posts))
             middle = max(0, (len(posts) - AS_IS_POSTS) // 2)
             found += _scoring(settings, tier, encoder, plain, name, "as_is", posts[middle : middle + AS_IS_POSTS])
+    get_ready()  # as a worker does before its first post
     found += [_fold_of_synthetic(live) for live in LIVE]
     scorer = load_scorer(settings)
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
