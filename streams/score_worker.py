@@ -34,7 +34,7 @@ from streams.metrics import Metrics
 from streams.models import load_checker, load_scorer
 from streams.publish import END_HEADER, SPEED_HEADER
 from streams.settings import Settings
-from streams.topics import Name, topic_name
+from streams.topics import SHARD_OF_POSTS, Name, topic_name
 from streams.worker import Worker
 
 MAX_BATCH = 64
@@ -306,7 +306,7 @@ def shards_of(entry: Entry, shards: int) -> range:
 
     One stream of posts is one shard (the first) for now; what everyone must know goes to all.
     """
-    return range(1) if isinstance(entry, ScoredPost) else range(shards)
+    return range(SHARD_OF_POSTS, SHARD_OF_POSTS + 1) if isinstance(entry, ScoredPost) else range(shards)
 
 
 def run(settings: Settings) -> int:

@@ -24,7 +24,7 @@ from detectors.scoring import Scorer
 from streams.control_records import Record, entry_of, last_configuration
 from streams.kafka_clients import read_to_end
 from streams.settings import Settings
-from streams.topics import Name, topic_name
+from streams.topics import SHARD_OF_POSTS, Name, topic_name
 
 SEEDED: tuple[Name, ...] = ("claims", "crisis", "deletions")
 
@@ -65,16 +65,12 @@ def seeds(settings: Settings, scorer: Scorer, at_s: float | None) -> list[Seeded
     return entries
 
 
-def open_alerts(settings: Settings, scorer: Callable[[], Scorer]) -> list[OpenAlert]:
-    """Read the alerts that are open, with vectors of the texts that showed their narratives. Blocking.
-
-    Of several shards nobody can tell whose alert it is: then none is taken over, and the log says so.
-    """
+def open_alerts(settings: Settings, shard: int, scorer: Callable[[], Scorer]) -> list[OpenAlert]:
+    """Read the alerts of a shard that are open, with vectors of the texts that showed their narratives. Blocking."""
+    if shard != SHARD_OF_POSTS:
+        return []
     found = [(record.offset, alert) for record in _last_of_each(settings, "alerts") if (alert := _open(record))]
     if not found:
-        return []
-    if settings.shards > 1:
-        _log.error("%d alerts stay open that no shard knows: with several shards none is taken over", len(found))
         return []
     texts = _texts(settings)
     _log.warning("%d open alerts are taken over; those whose narrative does not come again will clear", len(found))

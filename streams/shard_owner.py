@@ -339,7 +339,7 @@ class ShardOwner:
         if is_cold:
             entries += seeds(self._settings, scorer(), chunks.first_post_at_s())
         if is_cold or self._snapshots.are_of_another_version:
-            entries += open_alerts(self._settings, scorer)
+            entries += open_alerts(self._settings, self.shard, scorer)
         told = seeded(entries, chunks.begins_at)
         if told:
             append_to_journal(self._settings, {self.shard: told})

@@ -35,6 +35,9 @@ Name = Literal[
     "audit",
 ]
 
+SHARD_OF_POSTS = 0
+"""One stream of posts is one shard, so every narrative and every alert is of it."""
+
 IGNORED_BY_EMBEDDED = ("message.timestamp.type", "retention.ms", "segment.ms", "max.compaction.lag.ms")
 """Settings that the embedded broker stores but does not act on."""
 
