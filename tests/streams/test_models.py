@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.embedding import Encoder, HashEncoder, embed
 from detectors.policy import Configuration
+from detectors.scoring import Scorer
 from streams import models, static_model
 from streams.errors import SettingsError
 from streams.models import (
@@ -216,22 +217,23 @@ def test_the_weights_of_the_stance_head_are_part_of_what_the_configuration_names
     assert hashed() != before
 
 
-@pytest.mark.parametrize(
-    ("text", "is_reply", "attitude"),
-    [
-        ("Is this true? Nobody else reports it", True, "query"),
-        ("Is it true that the bridge has collapsed?", False, "query"),
-        ("That's not true, he was at work all day", True, "deny"),
-        ("The story about the poisoned river is a hoax", False, "deny"),
-        ("Two people have died in the fire at the old mill", False, "support"),
-        ("Police say that two people have died in the fire", False, "report"),
-        ("so sad, thinking of the families", True, "comment"),
-    ],
-)
-def test_the_scorer_as_shipped_tells_the_attitude(default_encoder: Encoder, text: str, is_reply: bool, attitude: str):
-    scorer = load_scorer(Settings(threads=1))
-    [scored] = scorer.score_texts([text])
-    assert scorer.attitude_of(scored.stance_as_reply if is_reply else scored.stance) == attitude
+def test_the_scorer_as_shipped_tells_the_attitude(default_encoder: Encoder):
+    scorer = Scorer(default_encoder, load_weights(default_encoder.space), cache_texts=10)
+    attitudes = {
+        ("Is this true? Nobody else reports it", True): "query",
+        ("Is it true that the bridge has collapsed?", False): "query",
+        ("That's not true, he was at work all day", True): "deny",
+        ("The story about the poisoned river is a hoax", False): "deny",
+        ("Two people have died in the fire at the old mill", False): "support",
+        ("Police say that two people have died in the fire", False): "report",
+        ("so sad, thinking of the families", True): "comment",
+    }
+    scores = scorer.score_texts([text for text, _ in attitudes])
+    told = {
+        (text, is_reply): scorer.attitude_of(one.stance_as_reply if is_reply else one.stance)
+        for (text, is_reply), one in zip(attitudes, scores, strict=True)
+    }
+    assert told == attitudes
 
 
 def test_the_scorer_as_shipped_scores_a_call_above_a_weather_report(default_encoder: Encoder):

@@ -37,20 +37,18 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_head_is_written_for_the_configured_model(data: Path):
+def test_the_head_is_written_for_the_configured_model_and_texts_of_the_posts_are_left_out(
+    data: Path, capsys: pytest.CaptureFixture
+):
+    write(data / "posts" / "stream.jsonl", [{"text": "RT @a: Does house 3 burn? https://u.example"}])
     assert train_stance_command.run(SETTINGS, data=data, out=data / "head.json") == 0
     head = msgspec.json.decode((data / "head.json").read_bytes(), type=StanceWeights)
     assert (head.space, len(head.dense)) == ("hash-64", 64)
-    assert head.trained_on == f"own (40), written_stances ({len(train_stance_command.written())})"
+    assert head.trained_on == f"own (39), written_stances ({len(train_stance_command.written())})"
     StanceHead(head, "hash-64")
-
-
-def test_texts_of_the_posts_are_left_out_of_the_training_and_measured(data: Path, capsys: pytest.CaptureFixture):
-    write(data / "posts" / "stream.jsonl", [{"text": "RT @a: Does house 3 burn? https://u.example"}])
-    train_stance_command.run(SETTINGS, data=data, out=data / "head.json")
-    head = msgspec.json.decode((data / "head.json").read_bytes(), type=StanceWeights)
-    assert "own (39)" in head.trained_on
-    assert "1 left out" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "40 labelled texts, 1 left out" in told
+    assert "left out of the training" in told
 
 
 def test_a_folder_without_labelled_texts_is_an_error(tmp_path: Path):
