@@ -33,8 +33,9 @@ def risen(counts: Iterable[float], expected: float, dispersion: float, alarm: fl
     """
     score, bins = 0.0, 0
     alarmed = False
+    told, usual, spread = math.log(FACTOR), expected * (FACTOR - 1.0), max(1.0, dispersion)
     for count in counts:
-        score = step(score, count, expected, dispersion)
+        score = max(0.0, score + (count * told - usual) / spread)  # `step`, without what is the same for all
         bins = bins + 1 if score > 0.0 else 0
         alarmed = score > 0.0 and (alarmed or score >= alarm)
     return bins if alarmed else None

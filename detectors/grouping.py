@@ -48,7 +48,7 @@ def event_groups(
     similarities *= lengths[:, None]
     similarities *= lengths[None, :]
     _fade(similarities, strands.mean_places[rows], fading)
-    return [[int(rows[index]) for index in group] for group in average_link(similarities, sizes, least)]
+    return [[int(rows[index]) for index in group] for group in _linked(similarities, sizes, least)]
 
 
 def narrative_groups(
@@ -72,7 +72,7 @@ def narrative_groups(
         elif len(rows) == 2:
             groups += [rows] if similarities[rows[0], rows[1]] >= least else [[row] for row in rows]
         else:
-            cut = average_link(similarities[np.ix_(rows, rows)], np.ones(len(rows)), least)
+            cut = _linked(similarities[np.ix_(rows, rows)], np.ones(len(rows)), least)
             groups += [[rows[index] for index in group] for group in cut]
     return sorted(groups)
 
@@ -115,13 +115,17 @@ def average_link(similarities: Matrix, weights: NDArray[np.float64], least: floa
     Agglomerative clustering by the nearest-neighbour chain (Murtagh 1983), which costs n**2; a similarity of two groups
     is the mean over their pairs. What has no partner within `least` never gets one, as a mean is never above its parts.
     """
-    count = len(similarities)
-    similar, weight = similarities.copy(), weights.astype(np.float64)
+    return _linked(similarities.copy(), weights.astype(np.float64), least)
+
+
+def _linked(similar: Matrix, weight: NDArray[np.float64], least: float) -> list[list[int]]:
+    """Do what `average_link` does, in the very arrays that it is given: a copy of a large matrix takes long."""
+    count = len(similar)
+    if count and similar.min() >= least + ROUNDING:
+        return [list(range(count))]
     np.fill_diagonal(similar, NEVER)
     if count < 2 or similar.max() < least:
         return [[row] for row in range(count)]
-    if similarities.min() >= least + ROUNDING:
-        return [list(range(count))]
     members = [[row] for row in range(count)]
     chain: list[int] = []
     for start in range(count):

@@ -57,7 +57,7 @@ Output = Alert | Narrative | NarrativeChange | Look | Assignment | MicroClusterE
 Answering = Callable[[Sequence[Look]], list[LookAnswer]]
 """Answers second looks on the spot: a checker, with what the journal will answer itself left out."""
 
-BATCH = 64
+BATCH = 128
 """Posts whose nearest centroids are looked up in one product; only speed depends on it."""
 
 FOLLOWERS: tuple[PostKind, ...] = ("reply", "reshare")

@@ -14,7 +14,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.vectors import COSINE, Floats, centroids
+from detectors.vectors import COSINE, Floats, centroid
 
 FULL_AT = 500_000
 """Posts after which a centroid moves no more: sums of whole vectors stay within int32."""
@@ -41,7 +41,7 @@ class Strands:
             row = restored._new_row(len(total))
             restored._totals[row] = total
             restored._counts[row] = count
-            restored._centroids[row] = total if count[0] == 1 else centroids(total[None])[0]
+            restored._centroids[row] = total if count[0] == 1 else centroid(total)
         return restored
 
     @property
@@ -89,7 +89,7 @@ class Strands:
             return
         self._totals[row] += vector.astype(np.int32)
         self._counts[row, :2] += (1, place)
-        self._centroids[row] = centroids(self._totals[row][None])[0]
+        self._centroids[row] = centroid(self._totals[row])
 
     def remove(self, rows: Collection[int]) -> None:
         """Forget some; the others move up, in order."""
@@ -152,10 +152,17 @@ class Search:
             self.restart()
         if not self._strands.count:
             return -1, -1.0
-        similarities = self._products[post, : self._strands.count].astype(np.float64)
-        similarities *= COSINE
+        count = self._strands.count
+        similarities = np.multiply(self._products[post, :count], COSINE, dtype=np.float64)
         if fading[0]:
-            similarities -= faded((place - self._strands.last_places).astype(np.float64), *fading)
+            # As `faded` has it, in arrays that are there.
+            most, half_at = fading
+            lost, further = self._lost[:count], self._further[:count]
+            np.subtract(place, self._strands.last_places, out=lost, casting="unsafe")
+            np.add(lost, half_at, out=further)
+            np.divide(lost, further, out=lost)
+            np.multiply(most, lost, out=lost)
+            similarities -= lost
         row = int(similarities.argmax())
         return row, float(similarities[row])
 
@@ -175,6 +182,7 @@ class Search:
         """Take all products of the posts to come again: centroids changed that were not found by this search."""
         count, posts = self._strands.count, len(self._vectors)
         self._layout = self._strands.layout
-        self._products = np.zeros((posts, count + posts), np.float32)
+        self._products = np.empty((posts, count + posts), np.float32)
+        self._lost, self._further = np.empty(count + posts), np.empty(count + posts)
         if count and posts:
-            self._products[self._next :, :count] = self._vectors[self._next :] @ self._strands.centroids.T
+            np.matmul(self._vectors[self._next :], self._strands.centroids.T, out=self._products[self._next :, :count])

@@ -96,9 +96,16 @@ def to_whole(directions: NDArray[np.float64]) -> Floats:
     return np.rint(directions * RADIUS).astype(np.float32)
 
 
-def centroids(totals: NDArray[np.int32]) -> Floats:
-    """Whole-number centroids of sums of whole vectors, shape (n, d); a sum is exact whatever its order."""
-    return to_whole(_unit(totals))
+def centroid(total: NDArray[np.int32]) -> Floats:
+    """Whole-number centroid of a sum of whole vectors, shape (d,); the sum is exact whatever its order.
+
+    Its squared length is a whole number below 2**63 (`strands.FULL_AT` vectors), so that is exact too.
+    """
+    squares = total.astype(np.int64)
+    values = total.astype(np.float64)
+    values /= math.sqrt(int(squares @ squares)) or 1.0
+    values *= RADIUS
+    return np.rint(values, out=values).astype(np.float32)
 
 
 def _to_int8(channel: Floats) -> list[tuple[bytes, float]]:
@@ -117,7 +124,7 @@ def _rows(channels: Sequence[bytes]) -> NDArray[np.int8]:
     )
 
 
-def _unit(integers: NDArray[np.int8] | NDArray[np.int32]) -> NDArray[np.float64]:
+def _unit(integers: NDArray[np.int8]) -> NDArray[np.float64]:
     """Unit rows; squared lengths are sums of integers, so they are exact (below 2**53)."""
     values = integers.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", values, values))

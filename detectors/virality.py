@@ -488,12 +488,15 @@ class Tally(Struct, array_like=True):
             row = self._open_minute(minute)
         row[0] += 1
         row[9] += mark.inciting
-        if mark.stance is not None:
+        stance = mark.stance
+        if stance is not None:
             row[1] += 1
-            row[2] += _correcting(mark)
-            row[4] += _asks(mark)
-            for place in range(4):
-                row[5 + place] += mark.stance[place]
+            row[2] += stance[1] if mark.hedged else stance[1] + stance[3]  # `_correcting`
+            row[4] += mark.own_words and stance[2] >= MILLI // 2  # `_asks`
+            row[5] += stance[0]
+            row[6] += stance[1]
+            row[7] += stance[2]
+            row[8] += stance[3]
         row[3] = max(row[3], mark.cascade_posts)
         row[FOLLOWERS_PLACE] += mark.followers or 0
         keys = self.minute_authors.get(minute)
@@ -740,6 +743,7 @@ def timeline(tally: Tally, growth: Growth, window_s: float) -> tuple[int, tuple[
     )
 
 
+@lru_cache(maxsize=16)
 def window_minutes(window_s: float) -> int:
     """Whole minutes that a window of that length takes, at least one and at most `AUTHOR_MINUTES_KEPT`.
 

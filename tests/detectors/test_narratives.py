@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from detectors import narratives
 from detectors.entries import Vector
 from detectors.monitor import fold, new_state
-from detectors.narratives import MicroCluster, Wordings, name_after
+from detectors.narratives import MicroCluster, Narratives, Wordings, name_after
 from detectors.records import NarrativeChange
 from detectors.virality import Tally
 
@@ -52,6 +52,22 @@ def test_the_tally_of_a_narrative_is_the_merge_of_those_of_its_micro_clusters(st
             for name in ("posts", "reshares", "replies", "late", "inciting", "calls", "stance", "authors", "platforms"):
                 assert getattr(narrative.tally, name) == getattr(merged, name), name
     assert any(len(narrative.members) > 1 for narrative in state.narratives.narratives.values())
+
+
+def test_every_narrative_whose_posts_changed_is_told_once_in_order_of_creation(streams, monkeypatch):
+    state, before = new_state(), {}
+    told = Narratives.changed
+    monkeypatch.setattr(Narratives, "changed", lambda _self, _others: [])  # the fold itself does not ask
+    for place, item in enumerate(streams.journal(2, 250, **MANY)):
+        list(fold(state, [item]))
+        if place % 7 == 0:
+            now = {one: narrative.tally.posts for one, narrative in state.narratives.narratives.items()}
+            names = [narrative.narrative_id for narrative in told(state.narratives, [])]
+            assert names == [one for one in now if one in names]
+            assert {one for one, posts in now.items() if posts != before.get(one)} <= set(names)
+            assert told(state.narratives, []) == []
+            before = now
+    assert before
 
 
 def test_no_name_is_given_twice_and_what_is_gone_does_not_come_back(streams):

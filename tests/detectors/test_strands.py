@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from detectors import strands
 from detectors.strands import Search, Strands, faded
-from detectors.vectors import COSINE, RADIUS, centroids, to_whole
+from detectors.vectors import COSINE, RADIUS, centroid, to_whole
 
 DIMENSIONS = 12
 
@@ -34,7 +34,7 @@ def brute_force(vectors, similarity, removals, fading):
             last.append(number)
         else:
             totals[row] = totals[row] + vector.astype(int)
-            middles[row] = centroids(totals[row][None])[0]
+            middles[row] = centroid(totals[row])
             last[row] = number
         placed.append(row)
         for gone in removals.get(number, ()):

@@ -21,6 +21,7 @@ from detectors.virality import (
     counts,
     least_z,
     mark_of,
+    merged_tally,
     timeline,
 )
 
@@ -102,6 +103,16 @@ def test_merging_tallies_is_adding_all_posts_to_one(each, data):
     whole = everything_read(tally_of(each))
     assert everything_read(first.merge(second).merge(third)) == whole
     assert everything_read(third.merge(first.merge(second))) == whole
+
+
+def test_many_tallies_merge_in_one_go_as_they_do_one_after_the_other():
+    parts = [tally_of(mark(at_s, author) for author in range(40)) for at_s in (0, 90_000, 7_000, 30, 86_400, 95_000)]
+    parts.insert(2, Tally())
+    one_by_one = Tally()
+    for part in parts:
+        one_by_one = one_by_one.merge(part)
+    assert msgspec.msgpack.encode(merged_tally(parts)) == msgspec.msgpack.encode(one_by_one)
+    assert merged_tally([]) == Tally()
 
 
 def test_a_merge_leaves_what_it_merged_untouched():
