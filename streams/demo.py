@@ -214,7 +214,7 @@ class _Demo:
 
     def stay(self) -> None:
         """Keep everything up, so that one can look around, until Ctrl-C."""
-        self._show("all played; look around")
+        self._show("all played; look around, Ctrl-C ends it")
         self._until(lambda: False, within_s=float("inf"), what="")
 
     def end(self) -> None:

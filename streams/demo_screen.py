@@ -129,6 +129,7 @@ class Lines:
         self._console = console
         self._links = links
         self._phase = ""
+        self._status = ""
         self._status_at_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -143,14 +144,16 @@ class Lines:
         return None
 
     def show(self, progress: Progress) -> None:
-        """Say that a phase begins, or how far it is."""
+        """Say that a phase begins, or how far it is where that has changed."""
         now_s = time.monotonic()
         if progress.phase != self._phase:
             self._phase = progress.phase
             self._say(progress.phase)
         elif progress.folded and now_s - self._status_at_s >= STATUS_EVERY_S:
             self._status_at_s = now_s
-            self._say(f"{clock(progress.event_at_s)} {figures(progress)}")
+            status, self._status = self._status, f"{clock(progress.event_at_s)} {figures(progress)}"
+            if self._status != status:
+                self._say(self._status)
 
     def alert(self, alert: Alert) -> None:
         """Say what became of an alert."""

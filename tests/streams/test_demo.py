@@ -29,6 +29,7 @@ from detectors.records import (
     Spread,
     Stance,
 )
+from streams import demo_screen
 from streams.demo_screen import Lines, Links, Progress, picture
 from streams.sample.verdict import ORDINARY, judge, story_of_posts
 
@@ -174,6 +175,16 @@ def test_without_a_terminal_each_event_is_one_plain_line():
     assert "playing" in told
     assert next(line for line in told if "label of 1" in line).startswith("14:01 page   opened")
     assert told[-1].endswith("http://127.0.0.1:8080/narratives/n-1")
+
+
+def test_without_a_terminal_how_far_it_is_is_not_said_again_while_nothing_moves(monkeypatch):
+    monkeypatch.setattr(demo_screen, "STATUS_EVERY_S", 0.0)
+    console = Console(width=40, force_terminal=False, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    with Lines(console, LINKS) as lines:
+        for folded in (0, 10, 10, 10, 20, 20):
+            lines.show(Progress(phase="playing", folded=folded))
+    told = [line for line in console.export_text().splitlines() if "followed" in line]
+    assert [f"{folded} followed" in line for folded, line in zip((10, 20), told, strict=True)] == [True, True]
 
 
 def _drawn(progress: Progress, width: int, height: int) -> list[str]:
