@@ -4,6 +4,9 @@ Crowds ask and deny early ("is this true?", "unconfirmed"), so a few such posts 
 not say "false". Enquiry patterns start from Zhao, Resnick and Mei, "Enquiring Minds" (WWW 2015), table 1, and are
 extended for short replies, where the original five find next to nothing. Patterns and their strengths were chosen by
 reasoning; nothing here is fitted to a corpus. English, with a few words of other languages.
+
+These cues are inputs of the trained head (`stance_head.py`), and serve alone where there is none: for an encoder that
+none was trained for, and for languages that it does not cover.
 """
 
 import math
