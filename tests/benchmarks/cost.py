@@ -15,6 +15,7 @@ from corpora import corpus_name, files, in_time, post_of, read_rows, score
 from throughput import SEED, TOPICS, _near, _synthetic, _units
 
 from detectors.entries import ScoredPost
+from detectors.grouping import get_ready
 from detectors.monitor import BATCH, fold, new_state
 from detectors.policy import Configuration, NarrativeParameters
 from detectors.replay import opening_entries, source_end
@@ -37,7 +38,7 @@ HOLD_AIM_S = 0.5
 
 def rows(settings: Settings, data: Path) -> list[dict]:
     found = [_search_and_join(live) for live in LIVE]
-    _grouping(64)  # what is imported and compiled on the first grouping is not counted
+    get_ready()  # as a worker does before its first post
     for live in GROUPED:
         print(f"grouping {live:,} micro-clusters", file=sys.stderr)
         found.append(_grouping(live))
