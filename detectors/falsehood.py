@@ -35,6 +35,16 @@ SAME_CLAIM = 0.8
 CLEAR_LEAD = 3.0
 """Lead in rank beyond which more says nothing; also that of a claim without a rival."""
 
+RIVALS = 5
+"""Best other claims with whose mean rank a candidate is compared: of a topic on which much was checked and nothing is
+the point, several stand as near as the first."""
+RIVAL_RANK = 12.0
+"""Rank of a rival at the least: what the rivals of an unrelated post have among 14,000 claims (median). So a claim
+stands out no more among a few than among thousands."""
+FAR_AHEAD = 6.0
+"""Lead over their mean beyond which more says nothing: three of four right claims are there, and a debunk, which shares
+all of a claim's words, must not be carried over what it denies."""
+
 MATCHES = 5
 """Claims given for a text."""
 
@@ -157,7 +167,9 @@ class ClaimIndex:
         return ClaimMatch(
             claim_id=one.hit.claim_id,
             similarity=one.hit.fused,
-            probability=_probability(match_features(query, one, lead_of(one, candidates, shelf))),
+            probability=_probability(
+                match_features(query, one, lead_of(one, candidates, shelf), standing_out(one, candidates))
+            ),
             verdict=verdict_of(claim.review_rating),
             shared=shared_words(query, one, shelf),
             differing=differences(query, one),
@@ -254,25 +266,26 @@ RANK_WEIGHTS = {
 """Listwise softmax regression over the twenty nearest claims of 997 tweets (see the card `weights/claims.md`)."""
 
 MATCH_WEIGHTS = {
-    "rank": 2.95,
-    "cosine": 4.64,
-    "text_covered": 0.35,
-    "claim_covered": 0.17,
-    "rarest_shared": 0.6,
-    "numbers_shared": 0.87,
-    "numbers_differ": -0.29,
-    "names_found": 0.47,
-    "short": -30.0,
-    "lead": 0.9,
+    "rank": 1.82,
+    "cosine": 3.3,
+    "text_covered": 0.22,
+    "claim_covered": -0.15,
+    "rarest_shared": 0.23,
+    "numbers_shared": 0.79,
+    "numbers_differ": -0.38,
+    "names_found": 0.32,
+    "short": -30.33,
+    "lead": 0.37,
+    "stands_out": 5.83,
     "debunks_alone": -4.0,
-    "negates_alone": -2.5,
+    "negates_alone": -1.5,
 }
-MATCH_BIAS = -9.87
+MATCH_BIAS = -7.83
 """Logistic regression (see the card). The last two were set by reasoning: hardly one of those tweets debunks, and a
 text that says everything a claim says and calls it fake must not count as repeating it."""
 
 
-def match_features(query: Wording, one: Candidate, lead: float) -> tuple[float, ...]:
+def match_features(query: Wording, one: Candidate, lead: float, stands_out: float) -> tuple[float, ...]:
     """What a match is judged by, in the order of `MATCH_WEIGHTS`, each about 0 to 1 (the lead up to 3)."""
     numbers = query.numbers & one.whole.numbers
     return (
@@ -286,9 +299,17 @@ def match_features(query: Wording, one: Candidate, lead: float) -> tuple[float, 
         _part(query.names, one.whole.names | one.whole.counts.keys()),
         1.0 / (1.0 + len(query.counts)),
         lead,
+        stands_out / 10.0,
         float(query.debunks and not one.claim.debunks),
         float(_negates(query, one.claim)),
     )
+
+
+def standing_out(one: Candidate, candidates: Sequence[Candidate]) -> float:
+    """By how much a candidate ranks above the mean of the best others; `candidates` are in the order of their rank."""
+    others = [max(RIVAL_RANK, each.rank) for each in candidates if each.hit.claim_id != one.hit.claim_id][:RIVALS]
+    mean = math.fsum([*others, *[RIVAL_RANK] * (RIVALS - len(others))]) / RIVALS
+    return min(FAR_AHEAD, one.rank - mean)
 
 
 def lead_of(one: Candidate, candidates: Sequence[Candidate], shelf: ClaimShelf) -> float:

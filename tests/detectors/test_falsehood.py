@@ -75,6 +75,19 @@ def test_one_claim_alone_is_not_matched_by_every_text():
     assert answers(alone, RIVER)[0].probability > 0.9
 
 
+def test_of_a_topic_with_many_claims_none_of_which_is_the_point_each_is_less_of_a_match():
+    text = "Mayor Adeline Brook was seen at Penford airport, cash in her case"
+    alone = index(entry("mayor", MAYOR)).best(text, vector(text))[0]
+    others = [
+        entry(f"mayor-{place}", f"Mayor Adeline Brook {what} at Penford airport with cash in a case")
+        for place, what in enumerate(("danced", "slept", "sang", "was married"))
+    ]
+    among = next(
+        one for one in index(entry("mayor", MAYOR), *others).best(text, vector(text)) if one.claim_id == "mayor"
+    )
+    assert among.probability < alone.probability
+
+
 def test_a_debunk_is_less_of_a_match_than_the_claim():
     claims = index(*ALL)
     claim, debunk = (answers(claims, text)[0] for text in (RIVER, f"Fake, this is not true: {RIVER}"))
