@@ -108,7 +108,7 @@ class FalsehoodParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """When a narrative matches a fact-checked claim, when a crowd contests it, and when it is unconfirmed."""
 
     match_probability: Ratio = 0.5
-    """Least probability at which a claim counts as matched. Some .7 % of unrelated posts reach it with one wording, so
+    """Least probability at which a claim counts as matched. Some .5 % of unrelated posts reach it with one wording, so
     that a narrative, which is asked with several, stays about 1 % (benchmarks, task C2; card `weights/claims.md`)."""
     contested_share: Ratio = 0.1
     """Share of posts with own words that ask or deny, from which a narrative reads as contested."""
