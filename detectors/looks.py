@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from detectors.entries import Indicator, LookAnswer, Origin, Vector
 from detectors.records import Look, Stance
@@ -48,6 +50,10 @@ class FullLook:
     def model(self) -> str:
         """Embedding space of the full scorer."""
         return self._scorer.space
+
+    def incitement(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities that English texts incite, shape (n,)."""
+        return np.array([scored.incitement for scored in self._scorer.score_texts(texts, lang="en")])
 
     def check(self, looks: Sequence[Look]) -> list[Finding]:
         """Findings in the order of the looks; texts of one language are scored together."""

@@ -36,6 +36,13 @@ NAME = "incitement_look"
 SCALE = 2.0
 """s: what B A is multiplied by."""
 
+FULL_SHARE = 1.0 / 3.0
+"""Weight of the model as it comes beside the tuned one, in log odds. Tuned on little, it errs elsewhere: together they
+order better than either (AUROC on ETHOS .897 against .889 and .873; shares from .3 to .5 do as well)."""
+
+LEAST = 1e-6
+"""Probabilities are kept so far from 0 and 1."""
+
 NOT_TUNED = ("pooler",)
 """Parts of an encoder that a sentence vector does not pass through."""
 
@@ -57,7 +64,14 @@ class TunedLook:
         """Probabilities that texts in plain form incite, shape (n,)."""
         if not texts:
             return np.zeros(0)
-        return self._head.probabilities(texts, embed(self._encoder, texts))
+        return self._together(texts, self._full.incitement(texts))
+
+    def _together(self, texts: Sequence[str], full: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the log odds of the tuned model and of the model as it comes."""
+        tuned = self._head.probabilities(texts, embed(self._encoder, texts))
+        odds = (1.0 - FULL_SHARE) * _log_odds(tuned) + FULL_SHARE * _log_odds(full)
+        together: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-odds))
+        return together
 
     def _judges(self, look: Look, text: str) -> bool:
         return bool(text) and self._head.covers(language_told(look.lang, text))
@@ -66,13 +80,21 @@ class TunedLook:
         """Findings in the order of the looks; a text in a language that the head does not cover stays not judged."""
         found = self._full.check(looks)
         texts = [normalise(clean(look.text)) for look in looks]
-        told = self.probabilities(texts)
+        if not looks:
+            return []
+        told = self._together(texts, np.array([one.incitement for one in found]))
         return [
             msgspec.structs.replace(
                 one, incitement=float(told[place]) if self._judges(looks[place], texts[place]) else 0.0
             )
             for place, one in enumerate(found)
         ]
+
+
+def _log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    bounded = np.clip(probabilities, LEAST, 1.0 - LEAST)
+    odds: NDArray[np.float64] = np.log(bounded / (1.0 - bounded))
+    return odds
 
 
 def load_second_look(settings: Settings, scorer: Scorer) -> TunedLook | None:

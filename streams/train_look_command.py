@@ -51,7 +51,7 @@ def run(settings: Settings, *, data: Path, out: Path, passes: float = 1.0) -> in
 
     console = Console(stderr=True)
     seen = train_command.texts_in(data, ("posts", "stance"))
-    fitted, held_out = train_command.examples(data, seen, ("en",), console)
+    fitted, held_out = train_command.examples(data, seen, ("en",), console, contrasts=True)
     fit_on, calibrate_on = _divided(fitted, held_out)
     torch.manual_seed(SEED)
     if settings.threads:
