@@ -64,6 +64,8 @@ FACTS: dict[str, str] = {
     "incites": "surely a notable share of the posts call for violence, threaten with it or praise it",
     "call_names_place_and_time": "an inciting post calls to act and names a place and a time",
     "private_person_named": "several accounts name a private person as the one who did it",
+    "name_retold": "several narratives name the same private person as the one who did it, and together they spread;"
+    " it holds of the one that does so most",
     "acting_alike": "a notable share of the accounts shared the same within seconds of one another, again and again,"
     " beyond chance; fans do so too: a condition to add to others, never one of its own",
     "named_by_officials": "most of the posts that name the person give police or another authority as the source",
@@ -91,6 +93,15 @@ class PolicyError(ValueError):
     """A rule cannot be used; the message names the rule and what is wrong with it."""
 
 
+class Retold(Struct, frozen=True, kw_only=True):
+    """A name that several narratives tell, as they spread together in the window."""
+
+    narratives: int
+    posts: int
+    accounts: int
+    expected: float
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """What holds of a narrative now, with what was measured; one boolean for each name in `FACTS`."""
 
@@ -109,6 +120,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     call_names_place_and_time: bool = False
     private_person_named: bool = False
     named_by_officials: bool = False
+    name_retold: bool = False
     acting_alike: bool = False
     counts: Counts
     growth: Growth
@@ -132,6 +144,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     inciting: IncitementShare = IncitementShare()
     calls: int = 0
     named: NamedPersons = NamedPersons()
+    retold: Retold | None = None
     alike: ActingAlike | None = None
     crisis: Crisis | None = None
     """Declared crisis that lowers the thresholds for it."""
@@ -307,6 +320,7 @@ def establish(
     *,
     case: Case | None = None,
     named: NamedPersons = NOBODY,
+    retold: Retold | None = None,
     alike: ActingAlike | None = None,
     forecast: Forecast | None = None,
     looks: LookSummary = NOT_LOOKED_AT,
@@ -342,7 +356,7 @@ def establish(
     )
     return Facts(
         viral=viral,
-        spreading=viral or (is_crowd and _spreads(growth, counts, configuration.virality)),
+        spreading=viral or (is_crowd and spreads(growth, counts, configuration.virality)),
         forecast_large=forecast is not None and forecast.posts >= configuration.virality.large_forecast_posts,
         forecast=forecast,
         claim_matched=bool(matched),
@@ -362,7 +376,9 @@ def establish(
         call_names_place_and_time=incites and tally.calls > 0,
         private_person_named=named.is_named,
         named_by_officials=named.is_named and named.by_officials,
+        name_retold=retold is not None,
         named=named,
+        retold=retold,
         acting_alike=alike is not None and alike.low >= configuration.coordination.notable_share,
         alike=alike,
         looks=looks,
@@ -440,7 +456,7 @@ def _inciting(tally: Tally, looks: LookSummary, now_s: float, window_s: float) -
     )
 
 
-def _spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> bool:
+def spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> bool:
     """Whether the window is significant and above the floors, of whatever cascades it consists."""
     return (
         counts.window_posts >= max(parameters.least_posts, parameters.least_ratio * growth.expected)

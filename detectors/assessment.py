@@ -1,6 +1,7 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,6 +13,7 @@ from detectors.alerts import (
     Case,
     Facts,
     Judgement,
+    Retold,
     Transition,
     advance,
     apply_feedback,
@@ -23,6 +25,7 @@ from detectors.alerts import (
     merge_cases,
     new_case,
     say_again,
+    spreads,
 )
 from detectors.crises import concerns, in_force, under
 from detectors.entries import Vector
@@ -32,7 +35,7 @@ from detectors.inherited import FOUND_AGAIN, Inherited, found_in, not_found_agai
 from detectors.labels import label_of
 from detectors.looked import Looked, LookSummary
 from detectors.looks import look_id_of
-from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons
+from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons, person_key
 from detectors.narratives import Change, NarrativeState, Shown
 from detectors.policy import Configuration, ViralityParameters, config_hash
 from detectors.post_index import IndexedPost
@@ -56,7 +59,7 @@ from detectors.records import (
     Spread,
 )
 from detectors.state import MonitorState
-from detectors.virality import MILLI, Tally, assess, could_burst, counts, timeline, with_course
+from detectors.virality import MILLI, Tally, assess, could_burst, counts, merged_tally, timeline, with_course
 from detectors.words import evidence_changes, reasons, verdict, void_ended, why_now
 
 Published = Alert | Narrative | NarrativeChange | Look
@@ -85,7 +88,10 @@ class Assessor:
         """Assess a narrative that has one more post, if the floors allow that it is worth it."""
         case = self._core.cases.get(narrative.narrative_id)
         now_s = narrative.tally.last_at_s
-        if case is None and not could_burst(narrative.tally, now_s, self._floors(narrative)):
+        if case is None and not (
+            could_burst(narrative.tally, now_s, self._floors(narrative))
+            or self._retold(narrative, now_s, self._configuration) is not None
+        ):
             return
         grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
         if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
@@ -361,6 +367,7 @@ class Assessor:
             configuration,
             case=case,
             named=self._named(narrative, configuration),
+            retold=self._retold(narrative, now_s, configuration),
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
@@ -424,6 +431,36 @@ class Assessor:
         if not names.told:
             return NOBODY
         return named_persons(names, narrative.tally.posts, configuration.named_persons, self._core.names_heard)
+
+    def _retold(self, narrative: NarrativeState, now_s: float, configuration: Configuration) -> Retold | None:
+        """A name that other narratives tell too, if together they spread and none of them tells it more often.
+
+        A rumour about a person comes in many wordings at once, each too small to be seen; the name is what they share.
+        """
+        if not self._state.narratives.is_naming(narrative):
+            return None
+        named = self._named(narrative, configuration)
+        micros = self._state.narratives.telling(named.names[0]) if named.is_named else []
+        posts: Counter[str] = Counter()
+        for micro in micros:
+            posts[micro.narrative_id] += micro.names.told[person_key(named.names[0])].posts
+        if len(posts) < 2 or min(posts, key=lambda one: (-posts[one], one)) != narrative.narrative_id:
+            return None
+        tally = merged_tally([micro.tally for micro in micros])
+        now_s = max(now_s, tally.last_at_s)
+        counted = counts(tally, now_s, configuration.virality)
+        watched = len(self._state.narratives.narratives)
+        growth = assess(tally, now_s, self._core.population, configuration.virality, watched=watched)
+        if counted.window_authors < configuration.virality.least_authors:
+            return None
+        if not spreads(growth, counted, configuration.virality):
+            return None
+        return Retold(
+            narratives=len(posts),
+            posts=counted.window_posts,
+            accounts=counted.window_authors,
+            expected=growth.expected,
+        )
 
     def _as_published(self, narrative: NarrativeState) -> tuple[MatchedClaim, ...]:
         """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once."""

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from detectors.cascades import Cascades, cascade_of, is_linked
 from detectors.entries import ScoredPost, Vector
 from detectors.grouping import event_groups, inherit, narrative_groups
-from detectors.named_persons import Names, Withheld, merged, withheld_in
+from detectors.named_persons import Names, Withheld, merged, person_key, withheld_in
 from detectors.policy import NamedPersonParameters, NarrativeParameters, ViralityParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
 from detectors.strands import Search, Strands
@@ -307,6 +307,17 @@ class Narratives:
         """Whom the posts of a narrative accuse."""
         members = [micro for micro in self.live_members(narrative) if micro.micro_id in self._naming]
         return merged(micro.names for micro in members)
+
+    def is_naming(self, narrative: NarrativeState) -> bool:
+        """Whether any of its posts accuse somebody."""
+        return any(micro_id in self._naming for micro_id in narrative.members)
+
+    def telling(self, name: str) -> list[MicroCluster]:
+        """Micro-clusters, of whatever narrative, with posts that accuse somebody of this name; in order of creation."""
+        key = person_key(name)
+        naming = (self.micros[micro_id] for micro_id in self._naming)
+        found = [micro for micro in naming if key in micro.names.told and micro.names.told[key].posts > 0]
+        return sorted(found, key=lambda micro: micro.place)
 
     def withheld(self, parameters: NamedPersonParameters) -> Withheld:
         """Names of persons who may be private and were named by several accounts, wherever: nothing may show them."""

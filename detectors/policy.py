@@ -318,6 +318,12 @@ DEFAULT_RULES = (
         severity="notice",
         kind="named_person",
     ),
+    Rule(
+        name="private person named as the one who did it, by several narratives together",
+        when=("name_retold", "not correction_led"),
+        severity="notice",
+        kind="named_person",
+    ),
     Rule(name="incitement spreads", when=("spreading", "incites"), severity="notice", kind="incitement"),
     Rule(
         name="contested while it spreads",

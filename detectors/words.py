@@ -395,6 +395,15 @@ def _naming_reasons(facts: Facts) -> Iterator[Reason]:
             measured=float(facts.named.accounts),
             words=_naming_words(facts.named),
         )
+    if facts.retold is not None:
+        yield Reason(
+            signal="name_retold",
+            measured=float(facts.retold.posts),
+            expected=facts.retold.expected,
+            words=f"{_plural(facts.retold.narratives, 'narrative')} tell the same name: together"
+            f" {_plural(facts.retold.posts, 'post')} by {_plural(facts.retold.accounts, 'account')} in"
+            f" {duration(facts.counts.window_s)}; {_number(facts.retold.expected)} is typical",
+        )
 
 
 def _crisis_reasons(facts: Facts) -> Iterator[Reason]:
