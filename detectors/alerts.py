@@ -220,6 +220,10 @@ class Case(Struct, kw_only=True):
     review_note: str | None = None
     review_outcome: str | None = None
 
+    def tells_of(self, kind: Kind) -> bool:
+        """Whether it is live and of this kind."""
+        return self.is_live() and kind in self.kinds
+
     def is_live(self) -> bool:
         """Whether the alert counts as open: open or peaked."""
         return self.state in LIVE

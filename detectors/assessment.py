@@ -444,7 +444,9 @@ class Assessor:
         posts: Counter[str] = Counter()
         for micro in micros:
             posts[micro.narrative_id] += micro.names.told[person_key(named.names[0])].posts
-        if len(posts) < 2 or min(posts, key=lambda one: (-posts[one], one)) != narrative.narrative_id:
+        # One speaks for all, and goes on to: there is one alert.
+        told = [one for one in posts if one in self._core.cases and self._core.cases[one].tells_of("named_person")]
+        if len(posts) < 2 or min(told or posts, key=lambda one: (-posts[one], one)) != narrative.narrative_id:
             return None
         tally = merged_tally([micro.tally for micro in micros])
         now_s = max(now_s, tally.last_at_s)

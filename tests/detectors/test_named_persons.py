@@ -388,3 +388,37 @@ def test_a_restart_withholds_the_same_names(streams):
     rest = list(fold(resumed, enumerate(entries[20:], start=20)))
     assert streams.encoded(rest) == streams.encoded(whole)[-len(rest) :]
     assert resumed.narratives.withheld(POLICY).names == state.narratives.withheld(POLICY).names != ()
+
+
+WORDINGS = (
+    "The Marlow Bay attacker has been named as Idris Kestrel, who came by boat",
+    "so the marlow bay knifeman is Idris Kestrel and nobody dares to say it",
+    "Idris Kestrel is the man who attacked those children at the harbour school",
+)
+
+
+def told_in(streams, wordings, *, each):
+    """Alerts of a stream in which wordings go round at once, each too small to be seen by itself."""
+    floors = {"least_posts": 12, "least_cascade_posts": 30, "least_copies": 30, "least_authors": 8}
+    entries = [streams.configured(source_partitions=1, virality=floors, narratives={"micro_similarity": 0.9})]
+    for number in range(each * len(wordings)):
+        at_s = streams.start_s + 10 * number
+        entries.append(streams.post(f"p{number}", at_s, wordings[number % len(wordings)], offset=number))
+    outputs, state = streams.fold(entries)
+    assert len(state.narratives.narratives) == len(wordings)
+    return [output for output in outputs if isinstance(output, Alert)]
+
+
+def test_a_name_that_several_narratives_tell_is_one_notice_of_the_one_that_tells_it_most(streams):
+    alerts = told_in(streams, WORDINGS, each=8)
+    assert len({alert.alert_id for alert in alerts}) == 1
+    assert alerts[0].severity == "notice"
+    assert alerts[0].kinds == ("named_person",)
+    [reason] = [reason for reason in alerts[0].reasons if reason.signal == "name_retold"]
+    assert reason.words.startswith("2 narratives tell the same name: together")
+    assert "Kestrel" not in " ".join(reason.words for reason in alerts[0].reasons)
+
+
+def test_a_name_that_one_narrative_alone_tells_waits_until_that_one_spreads(streams):
+    others = ("the ferry is late again because of the wind", "what a goal by the team of the valley")
+    assert not told_in(streams, (WORDINGS[0], *others), each=8)
