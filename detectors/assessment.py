@@ -37,7 +37,7 @@ from detectors.looked import Looked, LookSummary
 from detectors.looks import look_id_of
 from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons, person_key
 from detectors.narratives import Change, NarrativeState, Shown
-from detectors.policy import Configuration, ViralityParameters, config_hash
+from detectors.policy import Configuration, config_hash
 from detectors.post_index import IndexedPost
 from detectors.posts import clean, normalise
 from detectors.records import (
@@ -88,20 +88,21 @@ class Assessor:
         """Assess a narrative that has one more post, if the floors allow that it is worth it."""
         case = self._core.cases.get(narrative.narrative_id)
         now_s = narrative.tally.last_at_s
-        if case is None and not (
-            could_burst(narrative.tally, now_s, self._floors(narrative))
-            or self._retold(narrative, now_s, self._configuration) is not None
-        ):
-            return
+        if case is None:
+            configuration = self._in_force(narrative)
+            is_bursting = could_burst(narrative.tally, now_s, configuration.virality)
+            if not is_bursting and self._retold(narrative, now_s, configuration) is None:
+                return
         grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
         if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
             return
         self._match_if_due(narrative)
         yield from self._assess(narrative, case, now_s)
 
-    def _floors(self, narrative: NarrativeState) -> ViralityParameters:
+    def _in_force(self, narrative: NarrativeState) -> Configuration:
+        """The configuration, with thresholds lowered where a declared crisis concerns the narrative."""
         crisis = self._crisis(narrative)
-        return (self._configuration if crisis is None else under(self._configuration, crisis)).virality
+        return self._configuration if crisis is None else under(self._configuration, crisis)
 
     def declared(self) -> Iterator[Published]:
         """Look again at every narrative for which a crisis has lowered the thresholds: it need not wait for a post."""
@@ -109,7 +110,7 @@ class Assessor:
             if narrative.narrative_id in self._core.cases or self._crisis(narrative) is None:
                 continue
             now_s = self._core.time.greatest_at_s
-            if could_burst(narrative.tally, now_s, self._floors(narrative)):
+            if could_burst(narrative.tally, now_s, self._in_force(narrative).virality):
                 self._match_claims(narrative)
                 yield from self._assess(narrative, None, now_s)
 
