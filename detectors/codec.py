@@ -101,6 +101,13 @@ def decode_entry(value: bytes) -> Entry:
     Of a configuration that other code wrote, parameters that this code does not know are ignored.
     """
     try:
+        return _decode_entry(value)
+    except RecursionError:
+        raise msgspec.DecodeError(NESTED) from None
+
+
+def _decode_entry(value: bytes) -> Entry:
+    try:
         return _entry_decoder.decode(value)
     except msgspec.ValidationError:
         if b'"configuration"' not in value:
@@ -109,8 +116,6 @@ def decode_entry(value: bytes) -> Entry:
         if not isinstance(raw, dict) or raw.get("entry") != "configuration":
             raise
         return _entry_decoder.decode(_json.encode(_known(raw, ConfigurationEntry) | {"entry": "configuration"}))
-    except RecursionError:
-        raise msgspec.DecodeError(NESTED) from None
 
 
 def decode_configuration(value: bytes) -> Configuration:
@@ -119,12 +124,17 @@ def decode_configuration(value: bytes) -> Configuration:
     Raises as `decode_entry`.
     """
     try:
+        return _decode_configuration(value)
+    except RecursionError:
+        raise msgspec.DecodeError(NESTED) from None
+
+
+def _decode_configuration(value: bytes) -> Configuration:
+    try:
         return msgspec.json.decode(value, type=Configuration)
     except msgspec.ValidationError:
         known = _known(msgspec.json.decode(value), Configuration)
         return msgspec.json.decode(_json.encode(known), type=Configuration)
-    except RecursionError:
-        raise msgspec.DecodeError(NESTED) from None
 
 
 def encode_record(record: Struct) -> bytes:

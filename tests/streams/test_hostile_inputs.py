@@ -13,6 +13,7 @@ import zlib
 import msgspec
 import pytest
 
+from detectors import codec
 from detectors.codec import CorruptSnapshotError, decode_entry, decode_record, decode_state, encode_entry, encode_state
 from detectors.embedding import HashEncoder
 from detectors.entries import ConfigurationEntry, DeletionEntry, Origin, ScoredPost, SourceEnd, Tick
@@ -138,6 +139,11 @@ DECODERS = {
     "deletion": (lambda value, _: decode_deletion(value, received_at_s=NOW_S), "deletion", (BadRecord,)),
     "row of text": (lambda value, _: decode_text_row(value), "text", (BadRecord,)),
     "configuration": (lambda value, _: decode_configuration(value), "configuration", (BadRecord,)),
+    "configuration of other code": (
+        lambda value, _: codec.decode_configuration(value),
+        "configuration",
+        (msgspec.MsgspecError, UnicodeDecodeError),
+    ),
     "dead letter": (lambda value, _: letter_of([("emberwatch-field", value), (repr(value), value)], value), "post", ()),
     "audit entry": (
         lambda value, _: decode_record(audit.Entry, value),
