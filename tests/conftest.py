@@ -1,6 +1,8 @@
 """Fixtures for everyone: settings against a broker that is really there."""
 
+import gc
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,18 @@ hypothesis.settings.load_profile("machine-may-be-busy")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="write the golden files again, to be looked at")
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """Take back what commands that run in this process do to its logs and its garbage collector."""
+    loggers = [logging.getLogger(name) for name in (None, "kafka", "streams")]
+    levels, thresholds = [logger.level for logger in loggers], gc.get_threshold()
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -10,12 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from kafka import TopicPartition
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePatternFilter,
+    ResourceType,
+)
 from kafka.errors import TopicAuthorizationFailedError
 
 from streams import acls, apache_kafka, journal_file, publish, topics
 from streams.acls import ROLES, grants
 from streams.errors import EmberwatchError
-from streams.kafka_clients import connection_options, consumer, producer
+from streams.kafka_clients import admin_client, connection_options, consumer, producer
 from streams.secure_kafka import secure_kafka
 from streams.settings import Secret, load_settings
 from streams.topics import TOPICS, topic_name
@@ -97,6 +105,9 @@ def test_each_role_writes_and_reads_what_it_needs_and_nothing_else(logins):
 
 
 def test_the_rules_on_the_broker_are_those_of_the_table_and_one_too_many_is_found(logins):
+    until_s = time.monotonic() + 20.0
+    while acls.verify(logins.admin) != ([], []) and time.monotonic() < until_s:
+        time.sleep(0.2)  # a rule that was made or withdrawn is told a moment later
     assert acls.verify(logins.admin) == ([], [])
     elsewhere = msgspec.structs.replace(logins.admin, topic_prefix="elsewhere.")
     missing, beyond = acls.verify(elsewhere)
@@ -143,7 +154,25 @@ def town(logins, tmp_path):
         for role, one in logins.roles.items()
     }
     topics.create(given["operator"])
-    return given
+    yield given
+    withdraw(logins.admin)
+    acls.apply(logins.admin)
+
+
+def withdraw(admin_settings):
+    """Take every access rule off the broker."""
+    every = ACLFilter(
+        principal=None,
+        host=None,
+        operation=ACLOperation.ANY,
+        permission_type=ACLPermissionType.ANY,
+        resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+    )
+    admin = admin_client(admin_settings)
+    try:
+        admin.delete_acls([every])
+    finally:
+        admin.close()
 
 
 def test_workers_run_from_post_to_alert_each_as_its_role_and_no_log_holds_a_secret(town, workers, story, oracle):
