@@ -91,7 +91,8 @@ class Assessor:
         if case is None:
             configuration = self._in_force(narrative)
             is_bursting = could_burst(narrative.tally, now_s, configuration.virality)
-            if not is_bursting and self._retold(narrative, now_s, configuration) is None:
+            named = NOBODY if is_bursting else self._named(narrative, configuration)
+            if not is_bursting and self._retold(narrative, named, now_s, configuration) is None:
                 return
         grown = narrative.tally.posts - narrative.assessed_at_posts  # negative after a split or deletions
         if 0 <= grown < narrative.assessed_at_posts // ASSESSED_SHARE:
@@ -359,6 +360,7 @@ class Assessor:
         if published:
             growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)
+        named = self._named(narrative, configuration)
         return establish(
             narrative.tally,
             growth,
@@ -367,8 +369,8 @@ class Assessor:
             now_s,
             configuration,
             case=case,
-            named=self._named(narrative, configuration),
-            retold=self._retold(narrative, now_s, configuration),
+            named=named,
+            retold=self._retold(narrative, named, now_s, configuration),
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
@@ -433,15 +435,16 @@ class Assessor:
             return NOBODY
         return named_persons(names, narrative.tally.posts, configuration.named_persons, self._core.names_heard)
 
-    def _retold(self, narrative: NarrativeState, now_s: float, configuration: Configuration) -> Retold | None:
+    def _retold(
+        self, narrative: NarrativeState, named: NamedPersons, now_s: float, configuration: Configuration
+    ) -> Retold | None:
         """A name that other narratives tell too, if together they spread and none of them tells it more often.
 
         A rumour about a person comes in many wordings at once, each too small to be seen; the name is what they share.
         """
-        if not self._state.narratives.is_naming(narrative):
+        if not named.is_named:
             return None
-        named = self._named(narrative, configuration)
-        micros = self._state.narratives.telling(named.names[0]) if named.is_named else []
+        micros = self._state.narratives.telling(named.names[0])
         posts: Counter[str] = Counter()
         for micro in micros:
             posts[micro.narrative_id] += micro.names.told[person_key(named.names[0])].posts

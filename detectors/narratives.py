@@ -308,10 +308,6 @@ class Narratives:
         members = [micro for micro in self.live_members(narrative) if micro.micro_id in self._naming]
         return merged(micro.names for micro in members)
 
-    def is_naming(self, narrative: NarrativeState) -> bool:
-        """Whether any of its posts accuse somebody."""
-        return any(micro_id in self._naming for micro_id in narrative.members)
-
     def telling(self, name: str) -> list[MicroCluster]:
         """Micro-clusters, of whatever narrative, with posts that accuse somebody of this name; in order of creation."""
         key = person_key(name)

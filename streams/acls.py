@@ -5,7 +5,7 @@ of Kafka's StandardAuthorizer). `emberwatch acls print` gives the lines for `kaf
 `verify` compares. `deploy/kafka/acls.txt` holds the lines for the default names.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
@@ -150,24 +150,29 @@ def apply(settings: Settings) -> int:
     return len(wanted)
 
 
-def verify(settings: Settings) -> tuple[list[str], list[str]]:
-    """Compare the broker's rules for our users with the table: what is missing, and what nobody asked for."""
+def every_rule() -> Any:
+    """Filter (`kafka.admin.ACLFilter`) that every access rule of a broker passes."""
     from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePatternFilter, ResourceType
     from kafka.admin import ACLResourcePatternType as PatternType
-    from kafka.errors import NoError
 
-    from streams.kafka_clients import admin_client
-
-    every = ACLFilter(
+    return ACLFilter(
         principal=None,
         host=None,
         operation=ACLOperation.ANY,
         permission_type=ACLPermissionType.ANY,
         resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, PatternType.ANY),
     )
+
+
+def verify(settings: Settings) -> tuple[list[str], list[str]]:
+    """Compare the broker's rules for our users with the table: what is missing, and what nobody asked for."""
+    from kafka.errors import NoError
+
+    from streams.kafka_clients import admin_client
+
     admin = admin_client(settings)
     try:
-        found, error = admin.describe_acls(every)
+        found, error = admin.describe_acls(every_rule())
     finally:
         admin.close()
     if error is not NoError:

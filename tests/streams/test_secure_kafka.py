@@ -10,14 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from kafka import TopicPartition
-from kafka.admin import (
-    ACLFilter,
-    ACLOperation,
-    ACLPermissionType,
-    ACLResourcePatternType,
-    ResourcePatternFilter,
-    ResourceType,
-)
 from kafka.errors import TopicAuthorizationFailedError
 
 from streams import acls, apache_kafka, journal_file, publish, topics
@@ -161,16 +153,9 @@ def town(logins, tmp_path):
 
 def withdraw(admin_settings):
     """Take every access rule off the broker."""
-    every = ACLFilter(
-        principal=None,
-        host=None,
-        operation=ACLOperation.ANY,
-        permission_type=ACLPermissionType.ANY,
-        resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
-    )
     admin = admin_client(admin_settings)
     try:
-        admin.delete_acls([every])
+        admin.delete_acls([acls.every_rule()])
     finally:
         admin.close()
 
