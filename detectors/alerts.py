@@ -328,12 +328,14 @@ def establish(
     alike: ActingAlike | None = None,
     forecast: Forecast | None = None,
     looks: LookSummary = NOT_LOOKED_AT,
+    told: bool = True,
 ) -> Facts:
     """Find the facts of a narrative, from its tally and from the claims that it may repeat.
 
     Claims below the match probability are left out. While an alert is open and has not peaked the narrative stays
     `viral`, so that a fact-check or a call that comes a little later still finds it so. What second looks say
-    replaces what the first look said; while they are awaited, nothing is said of incitement.
+    replaces what the first look said; while they are awaited, nothing is said of incitement. What decides nothing and
+    is only `told` on records can be left out.
     """
     falsehood, incitement = configuration.falsehood, configuration.incitement
     matched = tuple(
@@ -342,10 +344,11 @@ def establish(
             key=lambda claim: (-claim.probability, claim.claim_id),
         )
     )
-    _, stanced, correcting = tally.window(now_s, configuration.virality.window_s)
+    window_s = configuration.virality.window_s
+    window_posts, stanced, correcting = tally.window(now_s, window_s)
     correction_share = correcting / (MILLI * stanced) if stanced else 0.0
     doubting_share = tally.doubting / tally.own_words if tally.own_words else 0.0
-    inciting = _inciting(tally, looks, now_s, configuration.virality.window_s)
+    inciting = _inciting(tally, looks, tally.window_inciting(now_s, window_s), window_posts)
     hedging_share = tally.hedging / tally.posts if tally.posts else 0.0
     satirical_share = tally.satirical / tally.posts if tally.posts else 0.0
     credible_sources = configuration.sources.count_credible()
@@ -392,10 +395,10 @@ def establish(
         doubting_posts=tally.doubting,
         doubting_share=round(doubting_share, 4),
         correction_share=round(correction_share, 4),
-        stance_trend=tally.stance_trend(now_s, configuration.virality.window_s),
+        stance_trend=tally.stance_trend(now_s, window_s) if told else None,
         hedging_posts=tally.hedging,
         hedging_share=round(hedging_share, 4),
-        asked=tally.asked(now_s, HOUR_S),
+        asked=tally.asked(now_s, HOUR_S) if told else 0,
         credible_posts=tally.credible,
         credible_sources=credible_sources,
         satirical_share=round(satirical_share, 4),
@@ -442,11 +445,10 @@ def _questions_mount(tally: Tally, now_s: float, least: int) -> bool:
     return whole >= least and 2 * late >= whole
 
 
-def _inciting(tally: Tally, looks: LookSummary, now_s: float, window_s: float) -> IncitementShare:
+def _inciting(tally: Tally, looks: LookSummary, window_inciting: int, window_posts: int) -> IncitementShare:
     judged = tally.posts - tally.unjudged
     posts = min(judged, looks.inciting_of(tally.inciting, judged))
     low, high = wilson(posts, judged) if judged > 0 else (0.0, 0.0)
-    window_posts = tally.window(now_s, window_s)[0]
     return IncitementShare(
         posts=posts,
         judged=judged,
@@ -454,7 +456,7 @@ def _inciting(tally: Tally, looks: LookSummary, now_s: float, window_s: float) -
         share=round(posts / judged, 4) if judged > 0 else 0.0,
         low=round(low, 4) if posts else 0.0,
         high=round(high, 4),
-        window_share=round(tally.window_inciting(now_s, window_s) / window_posts, 4) if window_posts else 0.0,
+        window_share=round(window_inciting / window_posts, 4) if window_posts else 0.0,
         authors=tally.distinct_inciting_authors(),
         classes={name: posts for name, posts in zip(CLASSES, tally.classes, strict=True) if posts},
     )
@@ -470,7 +472,7 @@ def spreads(growth: Growth, counts: Counts, parameters: ViralityParameters) -> b
 
 def judge(rules: Sequence[Rule], facts: Facts) -> Judgement | None:
     """Say what the policy makes of the facts; None where no rule holds."""
-    holding = [rule for rule in rules if all(_holds(condition, facts) for condition in rule.when)]
+    holding = [rule for rule in rules if _hold(rule.when, facts)]
     if not holding:
         return None
     return Judgement(
@@ -847,9 +849,12 @@ def _is_snoozed(case: Case, posts: int, now_s: float) -> bool:
     return False
 
 
-def _holds(condition: str, facts: Facts) -> bool:
-    fact = condition.removeprefix("not ")
-    return bool(getattr(facts, fact)) == (fact == condition)
+def _hold(conditions: Sequence[str], facts: Facts) -> bool:
+    for condition in conditions:
+        fact = condition.removeprefix("not ")
+        if bool(getattr(facts, fact)) != (fact == condition):
+            return False
+    return True
 
 
 def _hint(fact: str) -> str:

@@ -332,7 +332,7 @@ class Assessor:
         )
 
     def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float, published: bool = True) -> Facts:
-        """Facts as they are now; `published` adds the forecast and the course, which cost more and go on records."""
+        """Facts as they are now; `published` adds what costs more, decides nothing and goes on records."""
         crisis = self._crisis(narrative)
         if crisis is None:
             return self._facts_by(self._configuration, narrative, case, now_s, published)
@@ -356,7 +356,9 @@ class Assessor:
         published: bool,
     ) -> Facts:
         watched = len(self._state.narratives.narratives)
-        growth = assess(narrative.tally, now_s, self._core.population, configuration.virality, watched=watched)
+        growth = assess(
+            narrative.tally, now_s, self._core.population, configuration.virality, watched=watched, told=published
+        )
         if published:
             growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)
@@ -376,6 +378,7 @@ class Assessor:
             ),
             forecast=self._state.forecaster.forecast(narrative.tally, now_s) if published else None,
             looks=self._looks_at(narrative),
+            told=published,
         )
 
     def _ask(self, narrative: NarrativeState) -> Iterator[Look]:
@@ -685,13 +688,10 @@ class Assessor:
         micros = [micro for micro in self._state.narratives.live_members(narrative) if "earliest" in micro.shown]
         micros.sort(key=lambda one: (-one.tally.posts, one.place))
         language = max(narrative.tally.languages, key=lambda lang: narrative.tally.languages[lang], default=None)
-        texts = [micro.shown["earliest"].text for micro in micros[:5]]
-        if not withheld.names:
-            return label_of(texts, language)
-        plain = [normalise(clean(text)) for text in texts]
-        named = [withheld.from_text(text) for text in plain]
-        label = withheld.from_text(label_of([one.replace(PLACEHOLDER, " ") for one in named], language), strictly=True)
-        return label if PLACEHOLDER in label or named == plain else f"{label} {PLACEHOLDER}"
+        texts = tuple(micro.shown["earliest"].text for micro in micros[:5])
+        return self._state.narratives.label(
+            narrative.narrative_id, (texts, language, withheld.names), lambda: _label_of(texts, language, withheld)
+        )
 
     def _data_health(self, tally: Tally) -> DataHealth:
         time = self._core.time
@@ -739,6 +739,15 @@ def without_names(claim: MatchedClaim, withheld: Withheld) -> MatchedClaim:
         shared=tuple(dict.fromkeys(withheld.from_text(word, strictly=True) for word in claim.shared)),
         differing=tuple(dict.fromkeys(withheld.from_text(word, strictly=True) for word in claim.differing)),
     )
+
+
+def _label_of(texts: Sequence[str], language: str | None, withheld: Withheld) -> str:
+    if not withheld.names:
+        return label_of(texts, language)
+    plain = [normalise(clean(text)) for text in texts]
+    named = [withheld.from_text(text) for text in plain]
+    label = withheld.from_text(label_of([one.replace(PLACEHOLDER, " ") for one in named], language), strictly=True)
+    return label if PLACEHOLDER in label or named == plain else f"{label} {PLACEHOLDER}"
 
 
 def _reasons_without(whole: tuple[Reason, ...], withheld: Withheld) -> tuple[Reason, ...]:

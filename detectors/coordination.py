@@ -107,7 +107,7 @@ class Account(Struct, array_like=True):
         return self.expected + self.expected_before
 
 
-class Coordination(Struct):
+class Coordination(Struct, dict=True):
     """Who shared what with whom, over the stream; all that is in it fades with the horizon."""
 
     accounts: dict[int, Account] = {}
@@ -117,6 +117,10 @@ class Coordination(Struct):
     once: dict[int, tuple[int, float]] = {}
     """Thing -> the one account that shared it, and when."""
     evicted: int = 0
+
+    def __post_init__(self) -> None:
+        self._hitting = {key for key, one in self.accounts.items() if one.hits or one.hits_before}
+        """Keys of all accounts with a hit, and of some that had one. Not stored: it follows from the accounts."""
 
     def posted(self, post: ScoredPost, author_key: int, parameters: CoordinationParameters, horizon_s: float) -> None:
         """Note what a post shares."""
@@ -131,7 +135,7 @@ class Coordination(Struct):
         if item is None or author_key in item.sharers:
             return
         account = self._account(author_key, at_s, horizon_s)
-        self._test(account, item, at_s, parameters)
+        self._test(author_key, account, item, at_s, parameters)
         for key in self._latest(item, at_s, parameters.window_s):
             _meet(account, key)
             _meet(self._account(key, at_s, horizon_s), author_key)
@@ -142,7 +146,9 @@ class Coordination(Struct):
         """Return the latest sharers that are near."""
         return [key for key in islice(reversed(item.sharers), MET_AT_ONCE) if abs(at_s - item.sharers[key]) <= window_s]
 
-    def _test(self, account: Account, item: Item, at_s: float, parameters: CoordinationParameters) -> None:
+    def _test(
+        self, author_key: int, account: Account, item: Item, at_s: float, parameters: CoordinationParameters
+    ) -> None:
         """Compare partners with strangers among those who shared it before: who is near, and how likely that was."""
         sharers = item.sharers
         partners = [key for key in account.partners if key in sharers]
@@ -158,12 +164,18 @@ class Coordination(Struct):
         chance = (strangers_near + STRANGERS_ASSUMED * base) / (strangers + STRANGERS_ASSUMED)
         account.expected += 1.0 - (1.0 - chance) ** len(partners)
         if near:
-            _hit(account, at_s, window_s)
+            self._hit(author_key, account, at_s, window_s)
         for key in partners:
             if (partner := self.accounts.get(key)) is not None:
                 partner.expected += chance
                 if key in near:
-                    _hit(partner, at_s, window_s)
+                    self._hit(key, partner, at_s, window_s)
+
+    def _hit(self, key: int, account: Account, at_s: float, window_s: float) -> None:
+        if at_s > account.hit_at_s + window_s:
+            account.hits += 1
+            account.hit_at_s = at_s
+            self._hitting.add(key)
 
     def _partners(self, key: int) -> dict[int, int]:
         account = self.accounts.get(key)
@@ -201,6 +213,7 @@ class Coordination(Struct):
     def forget(self, author_key: int) -> None:
         """Take an erased author out, wherever it stands (a scan: erasures are rare)."""
         self.accounts.pop(author_key, None)
+        self._hitting.discard(author_key)
         for account in self.accounts.values():
             account.partners.pop(author_key, None)
         for item in self.items.values():
@@ -211,11 +224,15 @@ class Coordination(Struct):
         """Forget accounts silent for the horizon, and things that nobody shared within the memory."""
         silent_s, stale_s = now_s - horizon_s, now_s - parameters.memory_s
         _drop(self.accounts, lambda account: account.last_at_s < silent_s)
+        if len(self._hitting) > len(self.accounts):
+            self._hitting.intersection_update(self.accounts)
         _drop(self.items, lambda item: not item.times or item.times[-1] < stale_s)
         _drop(self.once, lambda first: first[1] < stale_s)
 
     def _significant(self, author_keys: Sequence[int], parameters: CoordinationParameters) -> list[Account]:
         """Accounts that pass at the false-discovery rate (Benjamini and Hochberg 1995) and the floors."""
+        if len(self._hitting.intersection(author_keys)) < parameters.least_accounts:
+            return []  # which is nearly always so
         known = [account for account in map(self.accounts.get, author_keys) if account is not None]
         hitting = [account for account in known if account.hits or account.hits_before]
         tested = [(poisson_tail(one.total_hits(), one.total_expected()), one) for one in hitting]
@@ -301,12 +318,6 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
     middle = share + spread / 2
     width = z * math.sqrt(share * (1 - share) / of + spread / (4 * of))
     return max(0.0, (middle - width) / (1 + spread)), min(1.0, (middle + width) / (1 + spread))
-
-
-def _hit(account: Account, at_s: float, window_s: float) -> None:
-    if at_s > account.hit_at_s + window_s:
-        account.hits += 1
-        account.hit_at_s = at_s
 
 
 def _meet(account: Account, key: int) -> None:

@@ -71,21 +71,24 @@ def reproduction(minutes: Sequence[int], window: int, dispersion: float) -> tupl
     posts = sum(minutes[-window:])
     if posts < LEAST_REPRODUCED:
         return None
-    kernel = _kernel(len(minutes))
     if posts == sum(minutes):
         posts -= 1  # somebody began
-    first = len(minutes) - window
     caused = 0.0
-    for place, count in enumerate(minutes):
+    for count, share in zip(minutes, _caused_shares(len(minutes), window), strict=True):
         if count:
-            upto = len(minutes) - place
-            before = max(0, first - place)
-            caused += count * sum(kernel[before:upto])
+            caused += count * share
     if caused <= 0.0:
         return None
     shape = 0.5 + posts / dispersion
     low, middle, high = (_gamma(shape, z) * dispersion / caused for z in (-Z80, 0.0, Z80))
     return round(low, 2), round(middle, 2), round(high, 2)
+
+
+@lru_cache(maxsize=8)
+def _caused_shares(minutes: int, window: int) -> tuple[float, ...]:
+    """Of the reactions to the posts of each minute, the share that comes in the window at the end."""
+    kernel, first = _kernel(minutes), minutes - window
+    return tuple(sum(kernel[max(0, first - place) : minutes - place]) for place in range(minutes))
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from the founding post and are never given twice.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from typing import Literal
 
@@ -206,6 +206,8 @@ class Narratives:
         """Names that nothing may show, until another is told; not stored: it follows from the rest."""
         self._told_more = False
         """Whether a name was told since."""
+        self._labels: dict[str, tuple[tuple[object, ...], str]] = {}
+        """By narrative, the last label with what it was made of; not stored: it follows from the rest."""
 
     def restore(
         self,
@@ -338,6 +340,15 @@ class Narratives:
             self._changed[micro.narrative_id] = None
             self.narratives[micro.narrative_id].tally.remove(mark)
 
+    def label(self, narrative_id: str, of: tuple[object, ...], make: Callable[[], str]) -> str:
+        """Label of a narrative, made anew where that `of` which it is made has changed."""
+        if narrative_id not in self.narratives:
+            return make()  # its last word
+        last = self._labels.get(narrative_id)
+        if last is None or last[0] != of:
+            last = self._labels[narrative_id] = of, make()
+        return last[1]
+
     def hide(self, post_ids: Collection[str], author_key: int | None = None) -> list[NarrativeState]:
         """Take deleted posts out of the exemplars, wherever they are shown; the narratives that showed one.
 
@@ -345,6 +356,7 @@ class Narratives:
         deleted post keeps its name, which is a digest.
         """
         self._withheld = None  # it remembers texts
+        self._labels = {}  # so do they
         hidden: dict[str, NarrativeState] = {}
         for micro in self.micros.values():
             gone = {one.post_id for one in micro.shown.values() if one.is_of(post_ids, author_key)}
@@ -489,6 +501,7 @@ class Narratives:
 
     def _end(self, narrative_id: str) -> NarrativeState:
         del self._ranks[narrative_id]
+        self._labels.pop(narrative_id, None)
         return self.narratives.pop(narrative_id)
 
     def _know(self, micro: MicroCluster, whole_vector: Floats) -> None:

@@ -319,37 +319,29 @@ class Tally(Struct, array_like=True):
 
         Correction is denial, and report by somebody who vouches for it: "unconfirmed reports say" corrects nothing.
         """
-        newest = int(now_s // MINUTE_S)
-        posts = stanced = correcting = 0
-        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
-            row = self.minutes.get(minute)
-            if row is not None:
-                posts += row[0]
-                stanced += row[1]
-                correcting += row[2]
-        return posts, stanced, correcting
+        rows = self.rows(now_s, window_s)
+        return sum([row[0] for row in rows]), sum([row[1] for row in rows]), sum([row[2] for row in rows])
+
+    def rows(self, now_s: float, window_s: float) -> list[list[int]]:
+        """Rows of the minutes of the window that ends now, those without a post left out."""
+        newest, minutes = int(now_s // MINUTE_S), self.minutes
+        first = newest - window_minutes(window_s) + 1
+        return [minutes[minute] for minute in range(first, newest + 1) if minute in minutes]
 
     def asked(self, now_s: float, window_s: float) -> int:
         """Posts of the window that ends now which ask."""
-        newest = int(now_s // MINUTE_S)
-        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
-        return sum(self.minutes[minute][4] for minute in minutes if minute in self.minutes)
+        return sum([row[4] for row in self.rows(now_s, window_s)]) if self.asking else 0
 
     def stance_trend(self, now_s: float, window_s: float) -> StanceTrend | None:
         """Shares of the attitudes in the window that ends now and in all before it; None where either says nothing."""
-        newest = int(now_s // MINUTE_S)
-        recent, posts = [0] * len(STANCES), 0
-        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
-            row = self.minutes.get(minute)
-            if row is not None:
-                posts += row[1]
-                for place in range(4):
-                    recent[place] += row[5 + place]
-        recent[4] = MILLI * posts - sum(recent)
-        before = [whole - part for whole, part in zip(self.stance, recent, strict=True)]
+        rows = self.rows(now_s, window_s)
+        posts = sum([row[1] for row in rows])
         posts_before = self.stanced - posts
         if posts <= 0 or posts_before <= 0:
             return None
+        recent = [sum([row[place] for row in rows]) for place in range(5, 9)]
+        recent.append(MILLI * posts - sum(recent))
+        before = [whole - part for whole, part in zip(self.stance, recent, strict=True)]
         return StanceTrend(
             window_s=window_minutes(window_s) * MINUTE_S,
             posts=posts,
@@ -360,31 +352,23 @@ class Tally(Struct, array_like=True):
 
     def largest_cascade(self, now_s: float, window_s: float) -> int:
         """Posts in the window that ends now of the cascade that had most, as far as its minutes tell."""
-        newest = int(now_s // MINUTE_S)
-        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
-        return max((self.minutes[minute][3] for minute in minutes if minute in self.minutes), default=0)
+        return max([row[3] for row in self.rows(now_s, window_s)], default=0)
 
     def window_authors(self, now_s: float, window_s: float) -> int:
         """Distinct authors in the window that ends now (exact up to `MINUTE_AUTHORS_KEPT` a minute)."""
-        newest = int(now_s // MINUTE_S)
-        keys: dict[int, None] = {}
-        bound = KEYS
-        for minute in range(newest - window_minutes(window_s) + 1, newest + 1):
-            held = self.minute_authors.get(minute)
-            if held:
-                keys.update(dict.fromkeys(held))
-                if len(held) >= MINUTE_AUTHORS_KEPT:
-                    bound = min(bound, held[-1])
+        newest, kept = int(now_s // MINUTE_S), self.minute_authors
+        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
+        held = [kept[minute] for minute in minutes if minute in kept]
+        keys = set().union(*held)
+        bound = min([one[-1] for one in held if len(one) >= MINUTE_AUTHORS_KEPT], default=KEYS)
         if bound == KEYS:
             return len(keys)
         # Below the smallest full sketch's last key every author of the window is known.
-        return max(len(keys), round(sum(key <= bound for key in keys) * KEYS / max(bound, 1)))
+        return max(len(keys), round(sum([key <= bound for key in keys]) * KEYS / max(bound, 1)))
 
     def window_inciting(self, now_s: float, window_s: float) -> int:
         """Posts that incite in the window that ends now."""
-        newest = int(now_s // MINUTE_S)
-        minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
-        return sum(self.minutes[minute][9] for minute in minutes if minute in self.minutes)
+        return sum([row[9] for row in self.rows(now_s, window_s)]) if self.inciting else 0
 
     def distinct_inciting_authors(self) -> int:
         """Distinct authors of inciting posts; exact below `AUTHORS_KEPT`."""
@@ -634,17 +618,23 @@ def could_burst(tally: Tally, now_s: float, parameters: ViralityParameters) -> b
 
 
 def assess(
-    tally: Tally, now_s: float, population: Population, parameters: ViralityParameters, *, watched: int = 1
+    tally: Tally,
+    now_s: float,
+    population: Population,
+    parameters: ViralityParameters,
+    *,
+    watched: int = 1,
+    told: bool = True,
 ) -> Growth:
     """Compare the window that ends now with what is expected.
 
     It bursts when posts, authors and the ratio to the expectation reach their floors, and the count lies as many
     standard deviations above it as `least_z` of the `watched` narratives says. `now_s` is event time, no earlier than
-    the newest post on time.
+    the newest post on time. The doubling time, which decides nothing, is left out of what is not `told` on a record.
     """
     posts = tally.window(now_s, parameters.window_s)[0]
     age_s = max(0.0, now_s - tally.first_at_s)
-    expected, basis = _expected(tally, now_s, population, parameters)
+    expected, basis = _expected(tally, now_s, posts, population, parameters)
     dispersion = max(parameters.dispersion, population.dispersion(age_s))
     # Below one expected post the variance is that of one: else a handful of posts would look like a miracle.
     burst_z = (posts - expected) / math.sqrt(dispersion * max(expected, 1.0))
@@ -654,7 +644,7 @@ def assess(
         expected=round(expected, 3),
         basis=basis,
         burst_z=round(burst_z, 3),
-        doubling_time_s=_doubling_time_s(tally, now_s) if posts else None,
+        doubling_time_s=_doubling_time_s(tally, now_s) if told and posts else None,
     )
 
 
@@ -754,9 +744,9 @@ def window_minutes(window_s: float) -> int:
 
 
 def _expected(
-    tally: Tally, now_s: float, population: Population, parameters: ViralityParameters
+    tally: Tally, now_s: float, posts: int, population: Population, parameters: ViralityParameters
 ) -> tuple[float, Literal["own_history", "narratives_of_this_age"]]:
-    """Posts expected in the window, and where the expectation comes from."""
+    """Posts expected in the window, which has so many, and where the expectation comes from."""
     age_s = max(0.0, now_s - tally.first_at_s)
     minutes = window_minutes(parameters.window_s)
     typical = population.typical(age_s)
@@ -775,7 +765,7 @@ def _expected(
         total = total * keep + (own if own < most else most)  # noqa: FURB136
         others = others * keep + (of_others if of_others > 0 else 0)  # noqa: FURB136
         level = total / weight
-    others_now = population.posts_in(now_s, parameters.window_s) - tally.window(now_s, parameters.window_s)[0]
+    others_now = population.posts_in(now_s, parameters.window_s) - posts
     return level * minutes / 10 * _lift(others_now, others / weight * minutes / 10), "own_history"
 
 
@@ -834,8 +824,9 @@ def _correcting(mark: Mark) -> int:
 
 
 def _shares(thousandths: Sequence[int], posts: int) -> Stance:
-    shares = (round(max(0, milli) / (MILLI * posts), 4) for milli in thousandths)
-    return Stance(**dict(zip(STANCES, shares, strict=True)))
+    whole = MILLI * posts
+    support, deny, query, report, comment = [round(max(0, milli) / whole, 4) for milli in thousandths]
+    return Stance(support=support, deny=deny, query=query, report=report, comment=comment)
 
 
 def _thousandths(stance: Stance) -> tuple[int, int, int, int, int]:
