@@ -67,6 +67,10 @@ Published = Alert | Narrative | NarrativeChange | Look
 LEAST_PUBLISHED = 5
 """Posts from which a narrative is published though it has no alert."""
 
+SENT_SHARE = 10
+SENT_AFTER_S = 300.0
+"""A narrative with an open alert is published again when it has grown by one post in so many, else after so long."""
+
 MATCH_AGAIN = 1.25
 """When claims have come or gone a narrative is matched again from this growth on, else when it has doubled."""
 
@@ -153,6 +157,10 @@ class Assessor:
         yield from self._inherited_passed(now_s)
         yield from self._changed_narratives()
         self._drop_cases()
+
+    def ended(self) -> Iterator[Published]:
+        """Publish narratives with an open alert as they are in the end: nothing more is to come."""
+        yield from self._changed_narratives(nothing_more=True)
 
     def hidden(self, narratives: Iterable[NarrativeState]) -> Iterator[Alert | Narrative]:
         """Publish narratives and alerts again that showed what was deleted: the last record of each must not show it.
@@ -523,15 +531,22 @@ class Assessor:
         if sent_of_winner is not None:
             yield from self._published(narrative, winner, sent_of_winner, None)
 
-    def _changed_narratives(self) -> Iterator[Narrative | NarrativeChange]:
+    def _changed_narratives(self, *, nothing_more: bool = False) -> Iterator[Narrative | NarrativeChange]:
         live = [narrative_id for narrative_id, case in self._core.cases.items() if case.is_live()]
         for narrative in self._state.narratives.changed(live):
             posts = narrative.tally.posts
             if posts < LEAST_PUBLISHED or posts == narrative.sent_posts:
                 continue
             case = self._core.cases.get(narrative.narrative_id)
-            if posts >= 2 * narrative.sent_posts or (case is not None and case.is_live()):
+            is_alerted = case is not None and case.is_live()
+            if posts >= 2 * narrative.sent_posts or (is_alerted and (nothing_more or self._is_news(narrative))):
                 yield from self._narrative_records(narrative, case)
+
+    def _is_news(self, narrative: NarrativeState) -> bool:
+        """Whether a narrative with an open alert has changed enough to be published again."""
+        grown = abs(narrative.tally.posts - narrative.sent_posts)
+        waited_s = self._core.time.greatest_at_s - narrative.sent_at_s
+        return SENT_SHARE * grown >= narrative.sent_posts or waited_s >= SENT_AFTER_S
 
     def _published(
         self, narrative: NarrativeState, case: Case, transition: Transition, judgement: Judgement | None
@@ -543,6 +558,7 @@ class Assessor:
         if not narrative.sent_posts:
             yield self._change("birth", narrative.narrative_id, None, narrative.tally.posts)
         narrative.sent_posts = narrative.tally.posts
+        narrative.sent_at_s = self._core.time.greatest_at_s
         yield self._narrative(narrative, case, "live", None)
 
     def _share(self, narrative: NarrativeState, now_s: float) -> float | None:

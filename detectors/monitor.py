@@ -252,11 +252,12 @@ class _Batch:
             yield from self._nothing_more()
 
     def _nothing_more(self) -> Iterator[Output]:
-        """Wait for no one's parent any more, and group what is new."""
+        """Wait for no one's parent any more, group what is new, and publish what was not yet news."""
         for orphan in self._core.waiting.overdue(float("inf")):
             yield from self._place_overdue(orphan)
         if self._state.narratives.new_since_grouping:
             yield from self._group(nothing_more=True)
+        yield from Assessor(self._state).ended()
 
     def _source_partitions(self) -> int:
         """Partitions that the watermark waits for; merged ones are one."""

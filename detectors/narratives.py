@@ -103,6 +103,8 @@ class NarrativeState(Struct):
     matched_at_posts: int = 0
     matched_at_claims: int = -1
     sent_posts: int = 0
+    sent_at_s: float = 0.0
+    """Event time at which it was last published."""
     assessed_at_posts: int = 0
     sent_revision: int = 0
     """Last revision of an alert that was forgotten past the cap: what opens again goes on from there."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from detectors.entries import ClaimEntry, Origin, Tick
-from detectors.records import Alert
+from detectors.entries import ClaimEntry, Origin, SourceEnd, Tick
+from detectors.records import Alert, Narrative
 
 CLAIM = "Reservoir poisoned in Ashford, chlorine in the taps, boiling needed"
 
@@ -188,3 +188,27 @@ def test_links_to_satirical_sites_and_claims_labelled_so_read_as_satire(streams)
     outputs, _ = streams.fold([streams.configured(source_partitions=1), labelled, *streams.burst(start_s, posts=16)])
     last = alerts_of(outputs)[-1]
     assert (last.verdict, last.severity, last.matched_claims[0].satire) == ("satire", "watch", True)
+
+
+def test_a_narrative_with_an_open_alert_is_published_when_it_has_grown_by_a_tenth_after_five_minutes_and_in_the_end(
+    streams,
+):
+    """One more post of thirty is no news within a minute; three are; and one is after five minutes, or at the end."""
+    start_s = streams.start_s
+    _, state = streams.fold([streams.configured(source_partitions=1), *streams.burst(start_s, posts=30)])
+    [narrative] = state.narratives.narratives.values()
+    _, state = streams.fold([Tick(now_at_s=start_s + 300.0)], state)
+    assert narrative.sent_posts == 30
+
+    def sent_after(posts, at_s, first_offset):
+        later = streams.burst(at_s, posts=posts, name=f"q{first_offset}", first_offset=first_offset)
+        outputs, _ = streams.fold([*later, Tick(now_at_s=at_s + 90.0)], state)
+        return [output.counts.posts for output in outputs if isinstance(output, Narrative)]
+
+    assert sent_after(1, start_s + 320.0, 30) == []
+    assert sent_after(2, start_s + 420.0, 31) == [33]
+    assert sent_after(1, start_s + 520.0, 33) == []
+    assert sent_after(1, start_s + 900.0, 34) == [35]
+    assert sent_after(1, start_s + 1000.0, 35) == []
+    outputs, _ = streams.fold([SourceEnd(origin=Origin("posts", 0, 36))], state)
+    assert [output.counts.posts for output in outputs if isinstance(output, Narrative)] == [36]

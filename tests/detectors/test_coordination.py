@@ -59,6 +59,18 @@ def test_fans_who_share_what_everybody_shares_do_not_act_alike(seed, things, sha
     assert whole.assess(sorted(fans)[:256], len(fans), POLICY) is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_acted_alike_is_looked_at_also_after_a_restore(seed):
+    """Only accounts with a hit are looked at: the same ones whether they were noted or read from the accounts."""
+    draw = random.Random(seed)
+    ring, fans = accounts_of(draw, 10), accounts_of(draw, 200)
+    whole = shared([*waves(draw, ring, waves=6), *bursts(draw, fans, things=10, sharers=80)])
+    restored = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=Coordination)
+    assert whole._hitting == restored._hitting == {key for key, one in whole.accounts.items() if one.total_hits()}
+    keys = sorted([*ring, *fans[:20]])
+    assert whole.assess(keys, len(keys), POLICY) == restored.assess(keys, len(keys), POLICY) is not None
+
+
 def test_chance_is_what_the_null_model_says():
     """Fans of twenty links in a day: coincidences with partners are about as many as expected, not three times."""
     draw = random.Random(1)
