@@ -14,6 +14,9 @@ from streams import apache_kafka, embedded_broker
 from streams.errors import EmberwatchError
 from streams.settings import Settings, load_settings
 
+# Threads of one fit that wait for each other by spinning, beside the workers of other tests, take minutes for seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _numbers = itertools.count(1)
 
 hypothesis.settings.register_profile("machine-may-be-busy", deadline=None)

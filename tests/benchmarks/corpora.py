@@ -31,14 +31,20 @@ def corpus_name(file: Path) -> str:
 
 
 def read_rows(file: Path) -> list[dict]:
+    """Rows of a file; each has a `gold`, empty where the file has no truth about it."""
     content = file.read_bytes()
     text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    return [{**row, "gold": row.get("gold") or {}} for row in rows]
+
+
+def tells_a_story(row: dict) -> bool:
+    return row["gold"].get("story") is not None
 
 
 def post_of(row: dict, place: int) -> Post:
     """A row as a post; one without a clock gets a second of its own."""
-    if "created_at" in row:
+    if "post_id" in row:
         return msgspec.convert({key: value for key, value in row.items() if key != "gold"}, Post)
     return Post(
         post_id=str(row["id"]),

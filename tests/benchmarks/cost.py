@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from corpora import corpus_name, files, in_time, post_of, read_rows, score
+from corpora import corpus_name, files, in_time, post_of, read_rows, score, tells_a_story
 from throughput import SEED, TOPICS, _near, _synthetic, _units
 
 from detectors.entries import ScoredPost
@@ -43,7 +43,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
         print(f"grouping {live:,} micro-clusters", file=sys.stderr)
         found.append(_grouping(live))
     corpora = [
-        (file, [row for row in read_rows(file) if row.get("gold", {}).get("story") is not None])
+        (file, [row for row in read_rows(file) if tells_a_story(row)])
         for file in [*files(data, "narratives"), *files(data, "posts")]
     ]
     corpora = [(file, corpus) for file, corpus in corpora if corpus]

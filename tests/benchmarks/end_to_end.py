@@ -1,6 +1,8 @@
 """Task E: which stories of a real stream are alerted, how early, and what is alerted on its background.
 
-The stream is every file of `posts/` whose rows have `gold.story`; the background is every other one there. The clock
+The stream is every file of `posts/` with rows that have `gold.story`; its other rows belong to no story, and alerts on
+them are neither right nor wrong. The background is every other file there; a row without `gold.event` is of the event
+that is named as its file. The clock
 of each background event is shifted, by a seeded rule, onto an event of the stream and run at `BACKGROUND_PER_MINUTE`
 posts a minute. Beside the detector runs a bare counter: "this root (of the background: this text) has N posts".
 """
@@ -13,7 +15,7 @@ from statistics import median
 
 import msgspec
 import numpy as np
-from corpora import files, in_time, post_of, read_rows, score
+from corpora import corpus_name, files, in_time, post_of, read_rows, score, tells_a_story
 
 from detectors.entries import ScoredPost
 from detectors.monitor import fold, new_state
@@ -29,6 +31,8 @@ LARGE_STORY = 100
 COUNTERS = (10, 20, 40)
 SEED = 7
 BACKGROUND = "background"
+NO_STORY = ""
+UNRATED = "unrated"
 ANCHORS = {("counter", 10): 14.35, ("counter", 20): 5.06, ("counter", 40): 0.84}
 DAY_S = 86400.0
 
@@ -57,17 +61,22 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     if not stream:
         print(f"{data / 'posts'}: no file has gold.story, task E skipped", file=sys.stderr)
         return []
+    if not background:
+        print(f"{data / 'posts'}: no file without gold.story, so there is no background for false alerts", file=sys.stderr)
     scorer = load_scorer(settings)
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
     posts = score(scorer, [post_of(row, i) for i, row in enumerate(stream)], "stream")
     gold = {row["post_id"]: row["gold"] for row in stream}
-    story_of = {post_id: f"{one['event']}/{one['story']}" for post_id, one in gold.items()}
-    veracity = {story_of[post_id]: one["veracity"] for post_id, one in gold.items()}
+    story_of = {
+        row["post_id"]: f"{row['gold']['event']}/{row['gold']['story']}" if tells_a_story(row) else NO_STORY
+        for row in stream
+    }
+    veracity = {story_of[post_id]: one.get("veracity") or UNRATED for post_id, one in gold.items()}
     noise = score(scorer, [post_of(row, i) for i, row in enumerate(background)], BACKGROUND)
     shifted = _shifted(noise, [row["gold"]["event"] for row in background], posts, gold)
     everything = in_time([*posts, *shifted])
     sizes = Counter(story_of.values())
-    large = {story for story, size in sizes.items() if size >= LARGE_STORY}
+    large = {story for story, size in sizes.items() if story != NO_STORY and size >= LARGE_STORY}
     days = (everything[-1].created_at_s - everything[0].created_at_s) / DAY_S
     found = _detector(configuration, scorer, everything, story_of, sizes, veracity)
     _print_stories(found, large, veracity, sizes)
@@ -98,7 +107,9 @@ def _corpora(data: Path) -> tuple[list[dict], list[dict]]:
     background: list[dict] = []
     for file in files(data, "posts"):
         corpus = read_rows(file)
-        (stream if any("story" in row.get("gold", {}) for row in corpus) else background).extend(corpus)
+        for row in corpus:
+            row["gold"].setdefault("event", corpus_name(file))
+        (stream if any(map(tells_a_story, corpus)) else background).extend(corpus)
     return stream, background
 
 
@@ -164,7 +175,7 @@ def _detector(
             members = sum((in_micro[micro_id] for micro_id in narrative.members), Counter())
             story, posts_of_story = members.most_common(1)[0]
             if 2 * posts_of_story <= members.total():
-                story = BACKGROUND if 2 * members[BACKGROUND] > members.total() else ""
+                story = BACKGROUND if 2 * members[BACKGROUND] > members.total() else NO_STORY
             _credit(tally, output, story, credited, false_ids, seen, sizes, first)
             if output.severity == "page" and output.alert_id not in paged:
                 paged.add(output.alert_id)
@@ -180,7 +191,7 @@ def _credit(tally, alert, story, credited, false_ids, seen, sizes, first) -> Non
     if story == BACKGROUND:
         for severity in severities:
             false_ids[severity].add(alert.alert_id)
-    elif story and credited.setdefault(alert.alert_id, story) == story:
+    elif story != NO_STORY and credited.setdefault(alert.alert_id, story) == story:
         minutes = (alert.changed_at.timestamp() - first[story]) / 60.0
         for severity in severities:
             tally.stories[severity].setdefault(story, Found(seen[story], seen[story] / sizes[story], minutes))
@@ -198,7 +209,7 @@ def _counter(posts: list[ScoredPost], story_of: dict[str, str], sizes: Counter, 
         first.setdefault(story, post.created_at_s)
         root = post.root_id or post.parent_id or post.post_id if story != BACKGROUND else clean(post.text).lower()
         counts[root] += 1
-        if counts[root] != least:
+        if counts[root] != least or story == NO_STORY:
             continue
         if story == BACKGROUND:
             tally.false_alerts["watch"] += 1
@@ -214,7 +225,7 @@ def _rows_of(
     found = {story: one for story, one in tally.stories[severity].items() if story in large}
     early = [one for one in found.values() if one.share <= 0.5]
     result = [_row("stories_alerted_before_half", len(early), detector, severity, of=len(large), **more)]
-    for kind in sorted(set(veracity.values())):
+    for kind in sorted({veracity[story] for story in large}):
         of_kind = {story for story in large if veracity[story] == kind}
         hit = sum(found[story].share <= 0.5 for story in of_kind if story in found)
         result.append(
@@ -224,9 +235,10 @@ def _rows_of(
         result.append(_row("median_posts_to_alert", median(one.posts for one in early), detector, severity, **more))
         result.append(_row("median_minutes_to_alert", median(one.minutes for one in early), detector, severity, **more))
         result.append(_row("median_share_seen", median(one.share for one in early), detector, severity, **more))
-    rate = 10_000 * tally.false_alerts[severity] / max(1, background)
-    anchor = ANCHORS.get((detector, more.get("posts"))) if more else None
-    result.append(_row("false_alerts_per_10k", rate, detector, severity, anchor=anchor, **more))
+    if background:
+        rate = 10_000 * tally.false_alerts[severity] / background
+        anchor = ANCHORS.get((detector, more.get("posts"))) if more else None
+        result.append(_row("false_alerts_per_10k", rate, detector, severity, anchor=anchor, **more))
     return result
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 from clustering_scores import ami, bcubed_f1, interval
-from corpora import MADE_UP_START, corpus_name, files, in_time, post_of, read_rows, score
+from corpora import MADE_UP_START, corpus_name, files, in_time, post_of, read_rows, score, tells_a_story
 from peers import peer_rows  # noqa: F401 -- `emberwatch bench narratives --peers` calls it
 
 from detectors.entries import ScoredPost
@@ -37,9 +37,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
     found: list[dict] = []
     for file in [*files(data, "narratives"), *files(data, "posts")]:
-        corpus = [
-            row for row in read_rows(file) if "story" in row.get("gold", {}) and row.get("kind", "post") == "post"
-        ]
+        corpus = [row for row in read_rows(file) if tells_a_story(row) and row.get("kind", "post") == "post"]
         if not corpus:
             print(f"{file}: no row has gold.story, skipped", file=sys.stderr)
             continue
@@ -58,11 +56,13 @@ def _overlaid(posts: list[ScoredPost], gold: dict[str, dict]) -> list[ScoredPost
     """The events' clocks laid over each other: all begin at the same time."""
     start: dict[str, float] = {}
     for post in posts:
-        event = gold[post.post_id]["event"]
+        event = gold[post.post_id].get("event", "")
         start[event] = min(start.get(event, post.created_at_s), post.created_at_s)
     begin_s = MADE_UP_START.timestamp()
     return [
-        msgspec.structs.replace(post, created_at_s=begin_s + post.created_at_s - start[gold[post.post_id]["event"]])
+        msgspec.structs.replace(
+            post, created_at_s=begin_s + post.created_at_s - start[gold[post.post_id].get("event", "")]
+        )
         for post in posts
     ]
 
@@ -88,7 +88,7 @@ def _rows_of(
         gold_labels = [
             f"{gold[one.post_id].get('event', '')}/{gold[one.post_id]['story']}"
             if truth == "story"
-            else gold[one.post_id]["event"]
+            else gold[one.post_id].get("event", "")
             for one in assignments
         ]
         for when in ("then", "end"):

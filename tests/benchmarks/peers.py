@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from clustering_scores import ami, bcubed_f1, interval
-from corpora import corpus_name, files, in_time, post_of, read_rows, score
+from corpora import corpus_name, files, in_time, post_of, read_rows, score, tells_a_story
 
 from detectors.entries import ScoredPost
 from detectors.policy import NarrativeParameters
@@ -60,7 +60,7 @@ def peer_rows(settings: Settings, data: Path) -> list[dict]:
     scorer = load_scorer(settings)
     found: list[dict] = []
     for file in [*files(data, "narratives"), *files(data, "posts")]:
-        rows = [row for row in read_rows(file) if "story" in row.get("gold", {}) and row.get("kind", "post") == "post"]
+        rows = [row for row in read_rows(file) if tells_a_story(row) and row.get("kind", "post") == "post"]
         if not rows:
             continue
         corpus = corpus_name(file)

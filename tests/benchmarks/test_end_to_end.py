@@ -103,6 +103,28 @@ def test_nothing_pages_where_no_claim_and_no_call_is_known(found):
     assert found("pages_on_true_stories", "emberwatch", severity="page") == 0
 
 
+def test_posts_without_truth_are_part_of_the_stream_and_neither_right_nor_wrong(tmp_path, settings):
+    chance = random.Random(7)
+    rumour = {"story": "dam"}
+    stream = [_row(f"copy-{n}", 10 * n, "the dam has burst, leave the town", gold=rumour) for n in range(RUMOUR)]
+    stream += [_row(f"other-{n}", 10 * n, "win a prize, click here", gold=None) for n in range(RUMOUR)]
+    _write(tmp_path / "posts" / "half_labelled.jsonl.gz", stream)
+    quiet = [_row(f"quiet-{n}", 60 * n, _small_talk(chance), gold=None) for n in range(50)]
+    _write(tmp_path / "posts" / "unlabelled.jsonl.gz", [{k: v for k, v in row.items() if k != "gold"} for row in quiet])
+    rows = end_to_end.rows(settings, tmp_path)
+    [found] = [row for row in rows if row.get("veracity") == "unrated" and row["detector"] == "emberwatch"][:1]
+    assert (found["of"], found["value"]) == (1, 1)
+    assert {row["value"] for row in rows if row["metric"] == "false_alerts_per_10k"} == {0}
+
+
+def test_without_a_background_no_rate_of_false_alerts_is_told(corpora, tmp_path, settings, capsys):
+    (tmp_path / "posts").mkdir()
+    (tmp_path / "posts" / "tiny.jsonl.gz").write_bytes((corpora / "posts" / "tiny.jsonl.gz").read_bytes())
+    rows = end_to_end.rows(settings, tmp_path)
+    assert not [row for row in rows if row["metric"] == "false_alerts_per_10k"]
+    assert "no background" in capsys.readouterr().err
+
+
 def test_a_stream_without_stories_is_named_and_skipped(tmp_path, settings, capsys):
     _write(tmp_path / "posts" / "quiet.jsonl.gz", [_row("a", 0, "words", gold={"event": "fair"})])
     assert end_to_end.rows(settings, tmp_path) == []
