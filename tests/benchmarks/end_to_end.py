@@ -62,7 +62,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
         print(f"{data / 'posts'}: no file has gold.story, task E skipped", file=sys.stderr)
         return []
     if not background:
-        print(f"{data / 'posts'}: no file without gold.story, so there is no background for false alerts", file=sys.stderr)
+        print(f"{data / 'posts'}: every file has gold.story: no background, no rate of false alerts", file=sys.stderr)
     scorer = load_scorer(settings)
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
     posts = score(scorer, [post_of(row, i) for i, row in enumerate(stream)], "stream")
