@@ -64,7 +64,7 @@ class FullLook:
             for look, scored in zip(mine, scores, strict=True):
                 found[look.look_id] = Finding(
                     incitement=scored.incitement,
-                    stance=scored.stance_as_reply if look.is_reply else scored.stance,
+                    stance=scored.stance_at(is_reply=look.is_reply),
                     indicators=scored.indicators,
                     vector=scored.vector,
                 )

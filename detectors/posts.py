@@ -64,6 +64,15 @@ class TextRow(Struct, frozen=True, kw_only=True):
         return self.kind == "reply" if self.kind else bool(self.parent_id) or self.root_id not in {None, own_id}
 
 
+def answers_a_reply(parent_id: str | None, root_id: str | None) -> bool:
+    """Whether what a post answers is itself an answer; where either id is missing nobody knows.
+
+    >>> answers_a_reply("2", "1"), answers_a_reply("1", "1"), answers_a_reply("2", None)
+    (True, False, False)
+    """
+    return None not in {parent_id, root_id} and parent_id != root_id
+
+
 _Record = TypeVar("_Record", Post, Claim, Feedback, Crisis, Deletion, TextRow)
 
 

@@ -19,10 +19,10 @@ from detectors.incitement import IncitementHead, IncitementWeights, indicators
 from detectors.languages import language_told
 from detectors.lexical import LexicalChannel, language_of
 from detectors.named_persons import namings
-from detectors.posts import clean, links_in, normalise
+from detectors.posts import answers_a_reply, clean, links_in, normalise
 from detectors.records import STANCES, Claim, Post, Stance
 from detectors.stance import stance_of
-from detectors.stance_head import StanceHead, StanceWeights
+from detectors.stance_head import Readings, StanceHead, StanceWeights
 
 Timed = Callable[[str], AbstractContextManager[object]]
 """Opens a span that lasts as long as the named stage of scoring; the shell knows what time it is."""
@@ -53,10 +53,19 @@ class TextScores(Struct, frozen=True, kw_only=True):
     stance: Stance = Stance(comment=1.0)
     """As a post of its own."""
     stance_as_reply: Stance = Stance(comment=1.0)
+    """As an answer to the first post of its thread."""
+    stance_as_later_reply: Stance = Stance(comment=1.0)
+    """As an answer to a reply."""
     hedged: bool = False
     """It passes on what it says without vouching for it."""
     namings: tuple[Naming, ...] = ()
     """Who is named in an accusation."""
+
+    def stance_at(self, *, is_reply: bool, parent_id: str | None = None, root_id: str | None = None) -> Stance:
+        """Stance of the text where it stands in its thread."""
+        if not is_reply:
+            return self.stance
+        return self.stance_as_later_reply if answers_a_reply(parent_id, root_id) else self.stance_as_reply
 
 
 NOTHING_SAID = TextScores()
@@ -163,18 +172,17 @@ class Scorer:
                     classes=read.classes[i] if judged[i] else (),
                     judged=judged[i],
                     indicators=indicators(text),
-                    stance=stances[i][0],
-                    stance_as_reply=stances[i][1],
+                    stance=stances[i].own,
+                    stance_as_reply=stances[i].reply,
+                    stance_as_later_reply=stances[i].later,
                     hedged=hedges(text),
                     namings=namings(text),
                 )
                 for i, text in enumerate(texts)
             ]
 
-    def _stances(
-        self, texts: Sequence[str], languages: Sequence[str], dense: NDArray[np.float32]
-    ) -> list[tuple[Stance, Stance]]:
-        """Stances of texts as posts of their own and as replies: by the head where it may judge, else by cues."""
+    def _stances(self, texts: Sequence[str], languages: Sequence[str], dense: NDArray[np.float32]) -> list[Readings]:
+        """Stances of texts by where they may stand: by the head where it may judge, else by cues."""
         head = self._stance_head
         read = head.read(texts, dense) if head is not None else [_by_cues(text) for text in texts]
         return [
@@ -183,8 +191,9 @@ class Scorer:
         ]
 
 
-def _by_cues(text: str) -> tuple[Stance, Stance]:
-    return stance_of(text, is_reply=False), stance_of(text, is_reply=True)
+def _by_cues(text: str) -> Readings:
+    reply = stance_of(text, is_reply=True)
+    return Readings(stance_of(text, is_reply=False), reply, reply)
 
 
 def space_of(encoder_space: str) -> str:
@@ -221,7 +230,7 @@ def _scored_post(post: Post, origin: Origin, speed: float, scores: TextScores) -
         classes=scores.classes,
         judged=scores.judged,
         indicators=scores.indicators,
-        stance=scores.stance_as_reply if post.kind == "reply" else scores.stance,
+        stance=scores.stance_at(is_reply=post.kind == "reply", parent_id=post.parent_id, root_id=post.root_id),
         hedged=scores.hedged,
         namings=scores.namings,
     )

@@ -8,6 +8,7 @@ card. Where no head was trained for an encoder, the cues alone say what they can
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -33,8 +34,10 @@ class StanceWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Languages (ISO 639-1) whose posts the head may judge; posts in others are read by cues."""
     dense: tuple[tuple[float, float, float, float], ...]
     """Weights of each dimension of the sentence vector for the four attitudes, shape (d, 4)."""
+    dense_later: tuple[tuple[float, float, float, float], ...] = ()
+    """What is added to them where a post answers a reply, shape (d, 4); empty: nothing."""
     wording: dict[str, tuple[float, float, float, float]]
-    """Weights of features of the wording, by their names in `FEATURES` and `STANDING`; a missing one weighs nothing."""
+    """Weights of features of the wording, by their names in `FEATURES`, `OWN` and `LATER`; what is missing is 0."""
     bias: tuple[float, float, float, float]
     evening: tuple[float, float, float, float]
     """Added to the logits where one attitude has to be told (`told`), as questions and denials are rare."""
@@ -131,8 +134,10 @@ FEATURES: tuple[str, ...] = (
 """Names of the features of the wording, most of them 0 or 1, in the order of their values."""
 
 _REPEATED = ("cue_deny", "cue_query", "cue_comment", "falsity", "wonder", "feeling", "question", "ends_in_question")
-STANDING: tuple[str, ...] = ("own", *(f"own_{name}" for name in _REPEATED))
+OWN: tuple[str, ...] = ("own", *(f"own_{name}" for name in _REPEATED))
 """What counts besides where a post is no reply: it mostly asserts, so what says otherwise weighs otherwise."""
+LATER: tuple[str, ...] = ("later", *(f"later_{name}" for name in _REPEATED))
+"""What counts besides where a post answers a reply: it speaks of the claim less often, and of the other more."""
 
 _PLACES = [FEATURES.index(name) for name in _REPEATED]
 
@@ -173,7 +178,10 @@ def features(text: str) -> list[float]:
 
 
 def standing(wording: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What posts of their own have besides, from their features of the wording: shape (n, len(STANDING))."""
+    """Values of `OWN` of posts of their own, and of `LATER` of later replies, from their features of the wording.
+
+    Shape (n, len(OWN)).
+    """
     return np.hstack([np.ones((len(wording), 1)), wording[:, _PLACES]])
 
 
@@ -197,8 +205,19 @@ def _asking(text: str) -> list[bool]:
     ]
 
 
+class Readings(NamedTuple):
+    """Attitudes of one text, by where it stands in its thread."""
+
+    own: Stance
+    """As a post of its own."""
+    reply: Stance
+    """As an answer to the first post of its thread."""
+    later: Stance
+    """As an answer to a reply."""
+
+
 class StanceHead:
-    """Calibrated probabilities of the attitudes of texts, as posts of their own and as replies.
+    """Calibrated probabilities of the attitudes of texts, by where they may stand in a thread.
 
     `space` is that of the encoder whose vectors the head will see; raises WrongSpaceError where the weights are of
     another.
@@ -210,14 +229,18 @@ class StanceHead:
                 f"the stance head was trained on vectors of {weights.space!r}, but the encoder gives {space!r}: "
                 "train it for this encoder with `emberwatch train stance`"
             )
-        if unknown := set(weights.wording).difference(FEATURES + STANDING):
+        if unknown := set(weights.wording).difference(FEATURES + OWN + LATER):
             raise ValueError(f"the stance head has features that this version lacks: {', '.join(sorted(unknown))}")
         nothing = (0.0,) * len(ATTITUDES)
         self.languages = frozenset(weights.languages)
         """Languages that it may judge."""
         self._dense = np.array(weights.dense, dtype=np.float64).reshape(-1, len(ATTITUDES))
         self._wording = np.array([weights.wording.get(name, nothing) for name in FEATURES])
-        self._standing = np.array([weights.wording.get(name, nothing) for name in STANDING])
+        self._own = np.array([weights.wording.get(name, nothing) for name in OWN])
+        self._later = np.array([weights.wording.get(name, nothing) for name in LATER])
+        self._dense_later = np.array(weights.dense_later, dtype=np.float64).reshape(-1, len(ATTITUDES))
+        if self._dense_later.size and self._dense_later.shape != self._dense.shape:
+            raise ValueError(f"dense_later has {len(self._dense_later)} rows, dense {len(self._dense)}")
         self._bias = np.array(weights.bias)
         self._evening = np.array(weights.evening)
 
@@ -240,8 +263,8 @@ class StanceHead:
         place = int(evened(np.array([shares]), self._evening)[0])
         return (asserting, *ATTITUDES[1:])[place]
 
-    def read(self, texts: Sequence[str], dense: NDArray[np.float32]) -> list[tuple[Stance, Stance]]:
-        """Attitudes of n texts in plain form with their unit vectors, shape (n, d): of its own, and as a reply."""
+    def read(self, texts: Sequence[str], dense: NDArray[np.float32]) -> list[Readings]:
+        """Attitudes of n texts in plain form with their unit vectors, shape (n, d)."""
         if not texts:
             return []
         wording = np.array([features(text) for text in texts])
@@ -250,9 +273,13 @@ class StanceHead:
             if dense.shape != (len(texts), len(self._dense)):
                 raise ValueError(f"vectors of shape {dense.shape}, expected {(len(texts), len(self._dense))}")
             logits = logits + dense.astype(np.float64) @ self._dense
-        own, reply = softmax(logits + standing(wording) @ self._standing), softmax(logits)
+        besides = standing(wording)
+        later_logits = logits + besides @ self._later
+        if self._dense_later.size:
+            later_logits = later_logits + dense.astype(np.float64) @ self._dense_later
+        own, reply, later = softmax(logits + besides @ self._own), softmax(logits), softmax(later_logits)
         return [
-            (_with_report(own[row], text, is_reply=False), _with_report(reply[row], text, is_reply=True))
+            _with_reports(text, own[row].tolist(), reply[row].tolist(), later[row].tolist())
             for row, text in enumerate(texts)
         ]
 
@@ -268,11 +295,17 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _with_report(weights: NDArray[np.float64], text: str, *, is_reply: bool) -> Stance:
+def _with_reports(text: str, own: list[float], reply: list[float], later: list[float]) -> Readings:
     """Part what asserts into the poster's own word and somebody else's, as the cues part it."""
     if not text.strip():
-        return Stance(comment=1.0)
-    cues = stance_of(text, is_reply=is_reply)
-    support, deny, query, comment = (float(weight) for weight in weights)
+        return Readings(Stance(comment=1.0), Stance(comment=1.0), Stance(comment=1.0))
+    cues = stance_of(text, is_reply=True)
+    return Readings(
+        _with_report(own, stance_of(text, is_reply=False)), _with_report(reply, cues), _with_report(later, cues)
+    )
+
+
+def _with_report(shares: list[float], cues: Stance) -> Stance:
+    support, deny, query, comment = shares
     report = support * cues.report / (cues.report + cues.support)
     return Stance(support=support - report, deny=deny, query=query, report=report, comment=comment)

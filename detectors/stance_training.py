@@ -15,7 +15,20 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from detectors.stance_head import ATTITUDES, FEATURES, STANDING, StanceHead, StanceWeights, evened, features, standing
+from detectors.posts import answers_a_reply
+from detectors.records import Stance
+from detectors.stance_head import (
+    ATTITUDES,
+    FEATURES,
+    LATER,
+    OWN,
+    Readings,
+    StanceHead,
+    StanceWeights,
+    evened,
+    features,
+    standing,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,7 +38,7 @@ FOLDS = 5
 """Of the measuring; the constants are fitted on `INNER_FOLDS` of what is left."""
 INNER_FOLDS = 4
 
-INVERSE_REGULARISATION = 0.2
+INVERSE_REGULARISATION = 0.15
 """Cross-fitted figures are flat (within .005) from .05 to .3."""
 
 WORDING_SCALE = 0.5
@@ -53,6 +66,8 @@ class Example(Struct, frozen=True, kw_only=True):
     attitude: str
     """One of `ATTITUDES`."""
     is_reply: bool
+    is_later: bool = False
+    """It answers a reply, not the first post of its thread."""
     thread: str
     """Posts of one thread stay in one fold."""
     corpus: str
@@ -79,11 +94,12 @@ def example_of(row: dict[str, Any], text: str, corpus: str, place: int) -> Examp
         return None
     if attitude not in ATTITUDES:
         raise ValueError(f"stance must be one of {', '.join(ATTITUDES)}, not {attitude!r}")
-    root_id = row.get("root_id")
+    root_id, parent_id = row.get("root_id"), row.get("parent_id")
     return Example(
         text=text,
         attitude=attitude,
         is_reply=bool(row.get("reply", root_id is not None and root_id != row.get("id"))),
+        is_later=answers_a_reply(parent_id, root_id),
         thread=f"{corpus} {root_id or place}",
         corpus=corpus,
         weight=WRITTEN_WEIGHTS[row["reply"]] if "reply" in row else 1.0,
@@ -105,13 +121,14 @@ def fit(
         unseen[fold] = inputs[fold] @ coefficients + intercept
     scale = temperature(unseen, labels)
     coefficients, intercept = _regression(inputs, labels, weights)
-    coefficients = scale * coefficients
-    wording = coefficients[dense.shape[1] :] * WORDING_SCALE
+    parts = np.split(scale * coefficients, np.cumsum([dense.shape[1], dense.shape[1]]))
+    wording = parts[2] * WORDING_SCALE
     return StanceWeights(
         space=space if dense.shape[1] else "",
         languages=tuple(languages),
-        dense=tuple(_four(row) for row in coefficients[: dense.shape[1]]),
-        wording={name: _four(row) for name, row in zip(FEATURES + STANDING, wording, strict=True)},
+        dense=tuple(_four(row) for row in parts[0]),
+        dense_later=tuple(_four(row) for row in parts[1]),
+        wording={name: _four(row) for name, row in zip(FEATURES + OWN + LATER, wording, strict=True)},
         bias=_four(scale * intercept),
         evening=_four(evening(scale * unseen, labels)),
         trained_on=", ".join(
@@ -139,9 +156,15 @@ def tell(weights: StanceWeights, examples: Sequence[Example], dense: NDArray[np.
     """Let a head speak on examples with their unit vectors, shape (n, d)."""
     head = StanceHead(weights, weights.space)
     read = head.read([example.text for example in examples], dense)
-    chosen = [reply if example.is_reply else own for example, (own, reply) in zip(examples, read, strict=True)]
+    chosen = [_standing_as(example, readings) for example, readings in zip(examples, read, strict=True)]
     shares = np.array([(one.support + one.report, one.deny, one.query, one.comment) for one in chosen]).reshape(-1, 4)
     return Told(shares, evened(shares, np.array(weights.evening)))
+
+
+def _standing_as(example: Example, readings: Readings) -> Stance:
+    if example.is_later:
+        return readings.later
+    return readings.reply if example.is_reply else readings.own
 
 
 def macro_f1(labels: Ints, chosen: Ints) -> float:
@@ -194,7 +217,9 @@ def _surprise(logits: Floats, labels: Ints) -> float:
 def _inputs(examples: Sequence[Example], dense: NDArray[np.float32]) -> Floats:
     wording = np.array([features(example.text) for example in examples]).reshape(-1, len(FEATURES))
     own = np.array([[float(not example.is_reply)] for example in examples])
-    return np.hstack([dense.astype(np.float64), wording * WORDING_SCALE, own * standing(wording) * WORDING_SCALE])
+    later = np.array([[float(example.is_later)] for example in examples])
+    besides, vectors = standing(wording) * WORDING_SCALE, dense.astype(np.float64)
+    return np.hstack([vectors, later * vectors, wording * WORDING_SCALE, own * besides, later * besides])
 
 
 def labels_of(examples: Sequence[Example]) -> Ints:

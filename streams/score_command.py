@@ -87,7 +87,7 @@ def _good_rows(batch: list[Line], file: Path, console: Console) -> Iterator[Text
 
 
 def _line(row: TextRow, scores: TextScores, scorer: Scorer) -> bytes:
-    stance = scores.stance_as_reply if row.is_reply else scores.stance
+    stance = scores.stance_at(is_reply=row.is_reply, parent_id=row.parent_id, root_id=row.root_id)
     key, value = ("post_id", row.post_id) if row.post_id is not None else ("id", row.id)
     return (
         msgspec.json.encode(

@@ -13,6 +13,7 @@ from detectors.posts import decode_post
 from detectors.records import Claim, Post, Stance
 from detectors.scoring import NOTHING_SAID, STAGES, Scorer, ScoringWeights
 from detectors.stance import stance_of
+from detectors.stance_head import StanceWeights
 
 WEIGHTS = ScoringWeights(
     incitement=IncitementWeights(
@@ -139,6 +140,33 @@ def test_a_reply_has_the_stance_of_a_reply():
     assert own.stance == stance_of(text, is_reply=False)
     assert reply.stance == stance_of(text, is_reply=True)
     assert own.stance != reply.stance
+
+
+def test_an_answer_to_a_reply_has_the_stance_of_one_where_a_head_knows_it():
+    nothing = (0.0, 0.0, 0.0, 0.0)
+    head = StanceWeights(
+        space="",
+        dense=(),
+        wording={"own": (2.0, 0.0, 0.0, 0.0), "later": (0.0, 0.0, 0.0, 2.0)},
+        bias=nothing,
+        evening=nothing,
+        trained_on="nothing: a test",
+    )
+    weights = ScoringWeights(incitement=WEIGHTS.incitement, stance=head)
+    places = [
+        {},
+        {"kind": "reply", "parent_id": "0", "root_id": "0"},
+        {"kind": "reply", "parent_id": "9"},
+        {"kind": "reply", "parent_id": "9", "root_id": "0"},
+        {"kind": "quote", "parent_id": "9", "root_id": "0"},
+    ]
+    scored = Scorer(HashEncoder(), weights, cache_texts=10).score(
+        [(post("good morning everyone", **place), ORIGIN, 1.0) for place in places]
+    )
+    own, reply, unknown, later, quote = (one.stance for one in scored)
+    assert own == quote
+    assert reply == unknown
+    assert own.comment < reply.comment < later.comment
 
 
 def test_links_are_found_in_the_text_only_where_the_source_gives_none():

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from detectors.incitement import WrongSpaceError
 from detectors.records import STANCES, Stance
-from detectors.stance_head import ATTITUDES, FEATURES, STANDING, StanceHead, StanceWeights, features, standing
+from detectors.stance_head import (
+    ATTITUDES,
+    FEATURES,
+    LATER,
+    OWN,
+    Readings,
+    StanceHead,
+    StanceWeights,
+    features,
+    standing,
+)
 
 NOTHING = (0.0, 0.0, 0.0, 0.0)
 PLAIN = StanceWeights(
@@ -18,7 +28,7 @@ def weights(**changes) -> StanceWeights:
     return msgspec.structs.replace(PLAIN, **changes)
 
 
-def read(text: str, vector=(1.0, 0.0), **changes) -> tuple[Stance, Stance]:
+def read(text: str, vector=(1.0, 0.0), **changes) -> Readings:
     return StanceHead(weights(**changes), "s").read([text], np.array([vector], np.float32))[0]
 
 
@@ -35,26 +45,47 @@ def test_a_feature_that_this_version_lacks_is_refused():
 def test_vectors_of_another_length_are_refused():
     with pytest.raises(ValueError, match="expected"):
         read("words", vector=(1.0, 0.0, 0.0))
+    with pytest.raises(ValueError, match="dense_later"):
+        read("words", dense_later=(NOTHING,))
 
 
 def test_the_vector_and_the_wording_move_the_attitude_that_they_weigh_for():
-    level, _ = read("Anything")
-    by_vector, _ = read("Anything", dense=((0.0, 2.0, 0.0, 0.0), NOTHING))
-    by_wording, _ = read("Anything?", wording={"question": (0.0, 0.0, 2.0, 0.0)})
+    level = read("Anything").own
+    by_vector = read("Anything", dense=((0.0, 2.0, 0.0, 0.0), NOTHING)).own
+    by_wording = read("Anything?", wording={"question": (0.0, 0.0, 2.0, 0.0)}).own
     assert by_vector.deny > level.deny
     assert by_wording.query > level.query
 
 
 def test_what_is_known_of_posts_of_their_own_leaves_replies_alone():
-    own, reply = read("Anything?", wording={"own": (2.0, 0.0, 0.0, 0.0), "own_question": (0.0, 0.0, 1.0, 0.0)})
-    plain, as_reply = read("Anything?")
-    assert own.support + own.report > plain.support + plain.report
-    assert (reply.deny, reply.query, reply.comment) == (as_reply.deny, as_reply.query, as_reply.comment)
+    weighed = read("Anything?", wording={"own": (2.0, 0.0, 0.0, 0.0), "own_question": (0.0, 0.0, 1.0, 0.0)})
+    plain = read("Anything?")
+    assert weighed.own.support + weighed.own.report > plain.own.support + plain.own.report
+    assert (weighed.reply, weighed.later) == (plain.reply, plain.later)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wording": {"later": (0.0, 0.0, 0.0, 2.0)}},
+        {"wording": {"later_question": (0.0, 0.0, 0.0, 2.0)}},
+        {"dense_later": ((0.0, 0.0, 0.0, 2.0), NOTHING)},
+    ],
+)
+def test_what_is_known_of_answers_to_replies_leaves_others_alone(changes):
+    weighed, plain = read("Anything?", **changes), read("Anything?")
+    assert weighed.later.comment > plain.later.comment
+    assert (weighed.own, weighed.reply) == (plain.own, plain.reply)
+
+
+def test_weights_that_know_no_answers_to_replies_read_them_as_replies():
+    readings = read("Anything?", dense=((0.0, 2.0, 0.0, 0.0), NOTHING), wording={"question": (0.0, 0.0, 2.0, 0.0)})
+    assert readings.later == readings.reply
 
 
 def test_a_report_is_told_from_support_by_its_named_source():
-    reported, _ = read("Police say two people were hurt")
-    vouched, _ = read("Two people were hurt")
+    reported = read("Police say two people were hurt").own
+    vouched = read("Two people were hurt").own
     assert reported.report > reported.support
     assert vouched.support > vouched.report
     assert reported.support + reported.report == pytest.approx(vouched.support + vouched.report)
@@ -68,7 +99,7 @@ def test_the_attitude_told_may_be_a_rare_one_that_is_not_the_likeliest():
 
 
 def test_an_empty_text_is_a_comment_and_no_text_is_no_reading():
-    assert read("") == (Stance(comment=1.0), Stance(comment=1.0))
+    assert read("") == (Stance(comment=1.0),) * 3
     assert StanceHead(PLAIN, "s").read([], np.zeros((0, 2), np.float32)) == []
 
 
@@ -84,7 +115,7 @@ def test_features_of_any_text_have_a_name_each_and_are_of_the_same_size(text):
     values = features(text)
     assert len(values) == len(FEATURES)
     assert np.isfinite(values).all()
-    assert standing(np.array([values])).shape == (1, len(STANDING))
+    assert standing(np.array([values])).shape == (1, len(OWN)) == (1, len(LATER))
 
 
 @given(st.text(max_size=200))

@@ -35,6 +35,28 @@ def test_attitudes_are_learned_and_measured_on_threads_that_were_not_seen():
     assert told.shares.sum(axis=1) == pytest.approx(np.ones(len(examples)))
 
 
+def test_what_answers_to_replies_mean_is_learned_apart():
+    examples, dense = corpus()
+    # The same question asks about the claim where it answers the first post, and is talk further down.
+    later = [
+        Example(
+            text=f"Is it true of house {place}?",
+            attitude="comment",
+            is_reply=True,
+            is_later=True,
+            thread=str(place % 20),
+            corpus="toy",
+        )
+        for place in range(40)
+    ]
+    both = np.vstack([dense, dense[: len(later)]])
+    head = StanceHead(training.fit([*examples, *later], both, "s"), "s")
+    readings = head.read(["Is it true of house 9?"], np.zeros((1, 8), np.float32))[0]
+    assert readings.reply.query > 0.5 > readings.later.query
+    told = training.cross_fitted([*examples, *later], both)
+    assert told.shares[len(examples) :, ATTITUDES.index("query")].max() < 0.5
+
+
 def test_labels_without_sense_are_not_learned():
     examples, dense = corpus()
     shuffled = np.random.default_rng(2).permutation([example.attitude for example in examples])
@@ -55,7 +77,7 @@ def test_the_weights_are_of_the_space_and_name_their_data():
     examples, dense = corpus()
     weights = training.fit(examples, dense, "s", languages=("en", "sv"))
     assert (weights.space, weights.languages, weights.trained_on) == ("s", ("en", "sv"), "toy (120)")
-    assert len(weights.dense) == 8
+    assert len(weights.dense) == len(weights.dense_later) == 8
     assert StanceHead(weights, "s").covers("sv")
     assert training.fit(examples, dense[:, :0], "s").space == ""
 
@@ -93,17 +115,20 @@ def test_the_constants_even_out_a_rare_attitude():
 
 
 @pytest.mark.parametrize(
-    ("row", "attitude", "is_reply", "thread"),
+    ("row", "attitude", "is_reply", "is_later", "thread"),
     [
-        ({"id": "1", "root_id": "1", "gold": {"stance": "support"}}, "support", False, "c 1"),
-        ({"id": "2", "root_id": "1", "gold": {"stance": "query"}}, "query", True, "c 1"),
-        ({"stance": "deny", "reply": True}, "deny", True, "c 5"),
-        ({"gold": {"stance": "comment"}}, "comment", False, "c 5"),
+        ({"id": "1", "root_id": "1", "gold": {"stance": "support"}}, "support", False, False, "c 1"),
+        ({"id": "2", "root_id": "1", "gold": {"stance": "query"}}, "query", True, False, "c 1"),
+        ({"id": "2", "root_id": "1", "parent_id": "1", "gold": {"stance": "deny"}}, "deny", True, False, "c 1"),
+        ({"id": "3", "root_id": "1", "parent_id": "2", "gold": {"stance": "query"}}, "query", True, True, "c 1"),
+        ({"stance": "deny", "reply": True}, "deny", True, False, "c 5"),
+        ({"gold": {"stance": "comment"}}, "comment", False, False, "c 5"),
     ],
 )
-def test_labels_are_read_from_every_form_of_row(row, attitude, is_reply, thread):
+def test_labels_are_read_from_every_form_of_row(row, attitude, is_reply, is_later, thread):
     example = example_of(row, "text", "c", 5)
     assert (example.attitude, example.is_reply, example.thread) == (attitude, is_reply, thread)
+    assert example.is_later == is_later
 
 
 def test_a_row_without_a_label_is_no_example_and_an_unknown_label_is_an_error():
