@@ -485,6 +485,7 @@ class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     lang: str | None = None
     is_reply: bool = False
+    """Of a reply it is not kept whether it answers another reply, so it is read as an answer to the first post."""
     asked_at: datetime
     """Event time."""
 
