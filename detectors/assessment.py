@@ -441,6 +441,8 @@ class Assessor:
         return [(text, vector) for text, vector in looked if vector is not None]
 
     def _named(self, narrative: NarrativeState, configuration: Configuration) -> NamedPersons:
+        if not self._state.narratives.is_naming(narrative):
+            return NOBODY
         names = self._state.narratives.names_of(narrative)
         if not names.told:
             return NOBODY

@@ -31,12 +31,14 @@ class Cascades(Struct, array_like=True):
         counts = self.minutes.pop(cascade, {})
         counts[minute] = counts.get(minute, 0) + 1
         first = minute - int(window_s // MINUTE_S) + 1
-        newest = max(counts)
-        kept = newest - int(window_s // MINUTE_S) + 1
-        self.minutes[cascade] = {one: posts for one, posts in counts.items() if one >= kept}
+        posts = sum([posts for one, posts in counts.items() if first <= one <= minute])
+        if counts[minute] == 1:  # else no minute is new, and none has become old
+            kept = max(counts) - int(window_s // MINUTE_S) + 1
+            counts = {one: posts for one, posts in counts.items() if one >= kept}
+        self.minutes[cascade] = counts
         if len(self.minutes) > MOST_CASCADES:
             del self.minutes[next(iter(self.minutes))]
-        return sum(posts for one, posts in counts.items() if first <= one <= minute)
+        return posts
 
 
 def is_linked(post: ScoredPost) -> bool:

@@ -231,9 +231,10 @@ class Coordination(Struct, dict=True):
 
     def _significant(self, author_keys: Sequence[int], parameters: CoordinationParameters) -> list[Account]:
         """Accounts that pass at the false-discovery rate (Benjamini and Hochberg 1995) and the floors."""
-        if len(self._hitting.intersection(author_keys)) < parameters.least_accounts:
+        found = self._hitting.intersection(author_keys)
+        if len(found) < parameters.least_accounts:
             return []  # which is nearly always so
-        known = [account for account in map(self.accounts.get, author_keys) if account is not None]
+        known = [account for key in author_keys if key in found and (account := self.accounts.get(key)) is not None]
         hitting = [account for account in known if account.hits or account.hits_before]
         tested = [(poisson_tail(one.total_hits(), one.total_expected()), one) for one in hitting]
         tested.sort(key=lambda item: item[0])

@@ -35,7 +35,9 @@ class EventTime(Struct):
 
     def observe(self, partition: str, at_s: float, author_key: int, parameters: TimeParameters) -> None:
         """A post came: its partition has reached `at_s`, if that can be believed."""
-        one = self.partitions.setdefault(partition, SourcePartition())
+        one = self.partitions.get(partition)
+        if one is None:
+            one = self.partitions[partition] = SourcePartition()
         one.idle = one.ended = False
         if at_s <= one.greatest_at_s:
             return
@@ -66,9 +68,10 @@ class EventTime(Struct):
 
     def advance(self, source_partitions: int, parameters: TimeParameters) -> float:
         """Move the watermark as far as it may go; returns it."""
-        waiting = [p.greatest_at_s for p in self.partitions.values() if not (p.ended or p.idle)]
-        everyone_known = len(self.partitions) >= source_partitions or any(p.idle for p in self.partitions.values())
+        partitions = self.partitions.values()
+        everyone_known = len(partitions) >= source_partitions or any(one.idle for one in partitions)
         if everyone_known and self.greatest_at_s > BEGINNING_S:
+            waiting = [one.greatest_at_s for one in partitions if not (one.ended or one.idle)]
             reached = min(waiting, default=self.greatest_at_s)
             self.watermark_at_s = max(self.watermark_at_s, reached - parameters.allowed_lateness_s)
         return self.watermark_at_s

@@ -156,11 +156,13 @@ class _Batch:
         return self._state.posts.get(post.parent_id) or self._state.posts.get(post.root_id)
 
     def _step(self, entry: Entry) -> Iterator[Output]:
+        if isinstance(entry, ScoredPost):
+            if self._is_new(entry.origin):
+                yield from self._arrive(entry)
+            return
         if not isinstance(entry, Tick | Seed | Skip) and not self._is_new(entry.origin):
             return
         match entry:
-            case ScoredPost():
-                yield from self._arrive(entry)
             case SourceEnd():
                 yield from self._end(partition_name(entry.origin))
             case Tick():
@@ -214,7 +216,11 @@ class _Batch:
                     self._state.leave_out("skipped_entry")
 
     def _is_new(self, origin: Origin) -> bool:
-        new = self._core.seen.setdefault(partition_name(origin), SeenOffsets()).is_new(origin.offset)
+        partition = partition_name(origin)
+        seen = self._core.seen.get(partition)
+        if seen is None:
+            seen = self._core.seen[partition] = SeenOffsets()
+        new = seen.is_new(origin.offset)
         if not new:
             self._state.leave_out("repeated_record")
         return new

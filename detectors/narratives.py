@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from typing import Literal
 
+import msgspec
 import numpy as np
 from msgspec import Struct, field
 
@@ -99,6 +100,7 @@ class NarrativeState(Struct):
     event_id: str
     members: list[str]
     tally: Tally
+    """That of its micro-cluster itself, where it began with one alone."""
     matches: tuple[MatchedClaim, ...] = ()
     matched_at_posts: int = 0
     matched_at_claims: int = -1
@@ -225,6 +227,9 @@ class Narratives:
         self._unsettled = {micro_id: None for micro_id, micro in micros.items() if not micro.settled}
         self._changed = dict.fromkeys(narratives)
         self._ranks = {narrative_id: rank for rank, narrative_id in enumerate(narratives)}
+        for narrative in narratives.values():
+            if len(narrative.members) == 1 and _same(narrative.tally, micros[narrative.members[0]].tally):
+                narrative.tally = micros[narrative.members[0]].tally
         self.weigh_again(parameters)
 
     def weigh_again(self, parameters: NarrativeParameters) -> None:
@@ -263,7 +268,7 @@ class Narratives:
     def count(self, micro_id: str, post: ScoredPost, mark: Mark) -> int:
         """Count a post in its micro-cluster and narrative; posts in the narrative's ten minutes now."""
         micro = self.micros[micro_id]
-        micro.tally.add(mark)
+        in_ten = micro.tally.add(mark)
         if mark.own_words:
             _show(micro, "earliest", -post.created_at_s, post)
             if post.stance.deny >= 0.5:
@@ -271,7 +276,8 @@ class Narratives:
             if mark.inciting:
                 _show(micro, "indicator", post.incitement, post)
         self._changed[micro.narrative_id] = None
-        return self.narratives[micro.narrative_id].tally.add(mark)
+        tally = self.narratives[micro.narrative_id].tally
+        return in_ten if tally is micro.tally else tally.add(mark)
 
     def changed(self, others: Iterable[str]) -> list[NarrativeState]:
         """Narratives whose posts changed since this was last asked, and others by id; in order of creation."""
@@ -307,6 +313,10 @@ class Narratives:
         self._told_more = True
         return sum(names.add(naming, mark.author_key) for naming in mark.namings)
 
+    def is_naming(self, narrative: NarrativeState) -> bool:
+        """Whether posts of a narrative accuse somebody by name, or did."""
+        return not self._naming.keys().isdisjoint(narrative.members)
+
     def names_of(self, narrative: NarrativeState) -> Names:
         """Whom the posts of a narrative accuse."""
         members = [micro for micro in self.live_members(narrative) if micro.micro_id in self._naming]
@@ -340,7 +350,9 @@ class Narratives:
                 self._withheld = None
             micro.tally.remove(mark)
             self._changed[micro.narrative_id] = None
-            self.narratives[micro.narrative_id].tally.remove(mark)
+            tally = self.narratives[micro.narrative_id].tally
+            if tally is not micro.tally:
+                tally.remove(mark)
 
     def label(self, narrative_id: str, of: tuple[object, ...], make: Callable[[], str]) -> str:
         """Label of a narrative, made anew where that `of` which it is made has changed."""
@@ -491,14 +503,14 @@ class Narratives:
         self._unsettled[micro_id] = None
         self._know(micro, whole_vector)
         strand.members.append(micro_id)
-        self._begin(narrative_id, strand.event_id, [micro_id])
+        self._begin(narrative_id, strand.event_id, [micro_id], micro.tally)
         self.new_since_grouping += 1
         return micro_id
 
-    def _begin(self, narrative_id: str, event_id: str, members: list[str]) -> None:
+    def _begin(self, narrative_id: str, event_id: str, members: list[str], tally: Tally) -> None:
         self._ranks[narrative_id] = next(reversed(self._ranks.values()), -1) + 1
         self.narratives[narrative_id] = NarrativeState(
-            narrative_id=narrative_id, event_id=event_id, members=members, tally=Tally()
+            narrative_id=narrative_id, event_id=event_id, members=members, tally=tally
         )
 
     def _end(self, narrative_id: str) -> NarrativeState:
@@ -654,11 +666,11 @@ class Narratives:
                 founder.founded += 1
                 name = name_after(founder.founder_id, "n", founder.founded)
             founder.founded += 1
-            self._begin(name, self.narratives[founder.narrative_id].event_id, [])
+            self._begin(name, self.narratives[founder.narrative_id].event_id, [], founder.tally)
         self._changed[name] = None
         narrative = self.narratives[name]
         narrative.members = [micro.micro_id for micro in micros]
-        narrative.tally = merged_tally([micro.tally for micro in micros])
+        narrative.tally = micros[0].tally if len(micros) == 1 else merged_tally([micro.tally for micro in micros])
         narrative.matched_at_posts = 0
         for micro in micros:
             micro.narrative_id = name
@@ -679,6 +691,11 @@ def _within_cap(by_event: dict[str, list[MicroCluster]], most: int) -> dict[str,
         event_id: [micro for micro in micros if micro.narrative_id not in beyond]
         for event_id, micros in by_event.items()
     }
+
+
+def _same(one: Tally, other: Tally) -> bool:
+    """Whether two tallies are the same to the last bit, and stay so when the same posts come."""
+    return msgspec.msgpack.encode(one) == msgspec.msgpack.encode(other)
 
 
 def _heaviest(items: list[str], names: dict[str, str], weight: dict[str, int]) -> str:

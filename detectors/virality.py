@@ -135,6 +135,7 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     """Of the account; None where the platform does not say."""
 
 
+@lru_cache(maxsize=64)  # it is asked for a few times for each post
 def author_key(author_id: str) -> int:
     """64 bits that stand for an author in sketches.
 
@@ -159,17 +160,17 @@ def mark_of(
     there. `post_probability` is `IncitementParameters.post_probability`.
     """
     words = bool(post.text)
-    hedged, credible, satirical = post.hedged, is_credible(post, sources), is_satirical(post, sources)
-    inciting = post.incitement >= post_probability
-    calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
-    classes, unjudged = _bits(post.classes), not post.judged
-    stance = _thousandths(post.stance) if words else None
-    namings = post.namings
+    credible, satirical = is_credible(post, sources), is_satirical(post, sources)
     if post.kind == "reshare" and parent is not None:
         stance, inciting, calls, hedged = parent.stance, parent.inciting, parent.calls, parent.hedged
         classes, unjudged = parent.classes, parent.unjudged
         credible, satirical = credible or parent.credible, satirical or parent.satirical
         namings = parent.namings
+    else:
+        stance, hedged, namings = _thousandths(post.stance) if words else None, post.hedged, post.namings
+        inciting = post.incitement >= post_probability
+        calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
+        classes, unjudged = _bits(post.classes), not post.judged
     return Mark(
         at_s=post.created_at_s,
         author_key=author_key(post.author_id),
@@ -439,25 +440,36 @@ class Tally(Struct, array_like=True):
             self.replies += sign
         if mark.late:
             self.late += sign
-        self.hedging += sign * mark.hedged
-        self.credible += sign * mark.credible
-        self.satirical += sign * mark.satirical
-        self.unjudged += sign * mark.unjudged
-        if mark.classes or mark.inciting:
+        # Most flags are not set: to ask costs less than to add nothing.
+        if mark.hedged or mark.credible or mark.satirical:
+            self.hedging += sign * mark.hedged
+            self.credible += sign * mark.credible
+            self.satirical += sign * mark.satirical
+        if mark.unjudged or mark.classes or mark.inciting:
+            self.unjudged += sign * mark.unjudged
             self._add_incitement(mark, sign)
-        self.followers += sign * (mark.followers or 0)
-        self.followers_known += sign * (mark.followers is not None)
+        if mark.followers is not None:
+            self.followers += sign * mark.followers
+            self.followers_known += sign
         if mark.own_words:
             self.own_words += sign
-        stance = mark.stance
-        if stance is not None:
-            self.stanced += sign
-            sums = self.stance
-            for place in range(5):
-                sums[place] += sign * stance[place]
-            if mark.own_words and stance[1] + stance[2] >= MILLI // 2:
+        if mark.stance is not None:
+            self._add_stance(mark, mark.stance, sign)
+
+    def _add_stance(self, mark: Mark, stance: tuple[int, int, int, int, int], sign: int) -> None:
+        self.stanced += sign
+        support, deny, query, report, comment = stance
+        sums = self.stance
+        sums[0] += sign * support
+        sums[1] += sign * deny
+        sums[2] += sign * query
+        sums[3] += sign * report
+        sums[4] += sign * comment
+        if mark.own_words:
+            if deny + query >= MILLI // 2:
                 self.doubting += sign
-            self.asking += sign * _asks(mark)
+            if query >= MILLI // 2:  # `_asks`
+                self.asking += sign
 
     def _add_incitement(self, mark: Mark, sign: int) -> None:
         self.inciting += sign * mark.inciting
@@ -471,18 +483,22 @@ class Tally(Struct, array_like=True):
         if row is None:
             row = self._open_minute(minute)
         row[0] += 1
-        row[9] += mark.inciting
+        if mark.inciting:
+            row[9] += 1
         stance = mark.stance
         if stance is not None:
+            support, deny, query, report, _ = stance
             row[1] += 1
-            row[2] += stance[1] if mark.hedged else stance[1] + stance[3]  # `_correcting`
-            row[4] += mark.own_words and stance[2] >= MILLI // 2  # `_asks`
-            row[5] += stance[0]
-            row[6] += stance[1]
-            row[7] += stance[2]
-            row[8] += stance[3]
+            row[2] += deny if mark.hedged else deny + report  # `_correcting`
+            row[5] += support
+            row[6] += deny
+            row[7] += query
+            row[8] += report
+            if mark.own_words and query >= MILLI // 2:  # `_asks`
+                row[4] += 1
         row[3] = max(row[3], mark.cascade_posts)
-        row[FOLLOWERS_PLACE] += mark.followers or 0
+        if mark.followers is not None:
+            row[FOLLOWERS_PLACE] += mark.followers
         keys = self.minute_authors.get(minute)
         if keys is not None:
             _keep_smallest(keys, mark.author_key, MINUTE_AUTHORS_KEPT)

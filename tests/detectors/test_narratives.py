@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import narratives
+from detectors.codec import decode_state, encode_state
 from detectors.entries import Vector
 from detectors.monitor import fold, new_state
 from detectors.narratives import MicroCluster, Narratives, Wordings, name_after
@@ -22,6 +23,8 @@ def nested(narratives):
     for narrative_id, narrative in narratives.narratives.items():
         assert narrative.narrative_id == narrative_id
         assert all(narratives.micros[micro_id].narrative_id == narrative_id for micro_id in narrative.members)
+        shared = [micro_id for micro_id, micro in narratives.micros.items() if micro.tally is narrative.tally]
+        assert not shared or shared == narrative.members
     assert sorted(micro_id for one in narratives.strands.values() for micro_id in one.members) == sorted(
         narratives.micros
     )
@@ -52,6 +55,20 @@ def test_the_tally_of_a_narrative_is_the_merge_of_those_of_its_micro_clusters(st
             for name in ("posts", "reshares", "replies", "late", "inciting", "calls", "stance", "authors", "platforms"):
                 assert getattr(narrative.tally, name) == getattr(merged, name), name
     assert any(len(narrative.members) > 1 for narrative in state.narratives.narratives.values())
+
+
+def test_a_tally_that_is_shared_is_shared_again_after_a_restore(streams):
+    _, state = streams.fold([item for _, item in streams.journal(2, 250, **MANY)])
+    snapshot = encode_state(state)
+    restored = decode_state(snapshot.manifest, snapshot.chunks).narratives
+
+    def sharing(live):
+        return [one for one in live.narratives.values() if one.tally is live.micros[one.members[0]].tally]
+
+    ids = [one.narrative_id for one in sharing(state.narratives)]
+    assert ids
+    assert ids == [one.narrative_id for one in sharing(restored)]
+    assert len(ids) < len(restored.narratives)
 
 
 def test_every_narrative_whose_posts_changed_is_told_once_in_order_of_creation(streams, monkeypatch):
