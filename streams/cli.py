@@ -8,6 +8,7 @@ import gc
 import importlib
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -289,7 +290,7 @@ def train() -> None:
 
 @train.command(name="incitement")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
-@click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
+@click.option("--out", type=NEW_FILE, help="File of weights (JSON); else one in EMBERWATCH_HEADS.")
 @click.option(
     "--wording-only", is_flag=True, help="Fit a head that reads no vector: for any model, but it reaches less."
 )
@@ -297,7 +298,7 @@ def train() -> None:
 @click.option(
     "--languages", default="en", show_default=True, help="Languages that the heads may judge (a multilingual model)."
 )
-def train_incitement(data: Path, out: Path, wording_only: bool, model: str, languages: str) -> int | None:
+def train_incitement(data: Path, out: Path | None, wording_only: bool, model: str, languages: str) -> int | None:
     """Fit and calibrate the incitement heads (needs the extra `train`)."""
     return _run(
         "streams.train_command",
@@ -305,25 +306,34 @@ def train_incitement(data: Path, out: Path, wording_only: bool, model: str, lang
         out=out,
         wording_only=wording_only,
         model=model,
-        languages=tuple(languages.split(",")),
+        languages=_languages(languages),
     )
 
 
 @train.command(name="stance")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder with labelled threads in `stance/`.")
-@click.option("--out", required=True, type=NEW_FILE, help="File of weights (JSON).")
+@click.option("--out", type=NEW_FILE, help="File of weights (JSON); else one in EMBERWATCH_HEADS.")
 @click.option("--model", default="", help="Fit for this model (folder or name) instead of the configured one.")
 @click.option("--languages", default="en", show_default=True, help="Languages that the head may judge.")
-def train_stance(data: Path, out: Path, model: str, languages: str) -> int | None:
+def train_stance(data: Path, out: Path | None, model: str, languages: str) -> int | None:
     """Fit and calibrate the stance head (needs the extra `train`)."""
-    return _run("streams.train_stance_command", data=data, out=out, model=model, languages=tuple(languages.split(",")))
+    return _run("streams.train_stance_command", data=data, out=out, model=model, languages=_languages(languages))
+
+
+def _languages(given: str) -> tuple[str, ...]:
+    """Codes of languages (ISO 639-1), separated by commas."""
+    codes = tuple(dict.fromkeys(code.strip().lower() for code in given.split(",")))
+    for code in codes:
+        if not re.fullmatch(r"[a-z]{2,3}", code):
+            raise click.BadParameter(f"{code!r} is no code of a language such as en or de", param_hint="--languages")
+    return codes
 
 
 @train.command(name="second-look")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
-@click.option("--out", required=True, type=NEW_FOLDER, help="Folder for the deltas and the head.")
+@click.option("--out", type=NEW_FOLDER, help="Folder for the deltas and the head; else EMBERWATCH_HEADS.")
 @click.option("--passes", default=1.0, show_default=True, help="How often to go over the data.")
-def train_second_look(data: Path, out: Path, passes: float) -> int | None:
+def train_second_look(data: Path, out: Path | None, passes: float) -> int | None:
     """Tune the sentence model itself for the second look at incitement (minutes; needs the extra `train`)."""
     return _run("streams.train_look_command", data=data, out=out, passes=passes)
 

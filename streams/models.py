@@ -52,6 +52,9 @@ FAST_HASH_DIMENSIONS = 32
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "openvino/openvino_model.bin", "onnx/model.onnx")
 """Where a folder may keep its weights; the first that is there names the space. Static models keep theirs deeper."""
 
+HEADS: dict[str, type[Struct]] = {"incitement": IncitementWeights, "stance": StanceWeights}
+"""Kinds of heads, by how the names of their files begin."""
+
 _log = logging.getLogger(__name__)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -97,8 +100,9 @@ class SentenceEncoder:
 
 def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
     """Load the encoder of the tier and weights, and join them; raises `SettingsError` naming what does not fit."""
+    check_heads(settings)
     encoder = encoder_of(settings)
-    weights = load_weights(encoder.space)
+    weights = load_weights(encoder.space, settings.heads)
     if not weights.incitement.space and not isinstance(encoder, HashEncoder):
         _log.warning(
             "no incitement head was trained on vectors of %s: the one on wording alone serves, and finds less; fit one"
@@ -135,7 +139,7 @@ def look_model_of(settings: Settings) -> str:
     from streams.second_look import shipped_space
 
     space = encoder_space(settings.model, revision=settings.model_revision)
-    return shipped_space(space) or scoring.space_of(space)
+    return shipped_space(space, settings.heads) or scoring.space_of(space)
 
 
 @lru_cache(maxsize=1)
@@ -254,23 +258,28 @@ def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str
     return f"{folder.name if name_or_path else DEFAULT_MODEL}@{digest[:8]}"
 
 
-def load_weights(space: str) -> ScoringWeights:
-    """Weights of the heads as they are shipped, for the vectors of one encoder (`Encoder.space`)."""
-    stance = _shipped("stance", space)
+def load_weights(space: str, own: Path | None = None) -> ScoringWeights:
+    """Weights of the heads for the vectors of one encoder (`Encoder.space`).
+
+    Parameters
+    ----------
+    own : folder of heads (`Settings.heads`) that go before those that come with the project.
+    """
+    stance = _head_for("stance", space, own)
     return ScoringWeights(
-        incitement=msgspec.json.decode(_incitement_weights(space), type=IncitementWeights),
+        incitement=msgspec.json.decode(_incitement_weights(space, own), type=IncitementWeights),
         stance=msgspec.json.decode(stance, type=StanceWeights) if stance else None,
     )
 
 
-def heads_come_for(space: str) -> bool:
-    """Whether heads come that were trained on vectors of this space (`Scorer.space`): else the wording alone is read.
+def heads_come_for(space: str, own: Path | None = None) -> bool:
+    """Whether there are heads trained on vectors of this space (`Scorer.space`): else the wording alone is read.
 
     >>> heads_come_for("all-MiniLM-L6-v2@53aa5117+words256"), heads_come_for("hash-64+words256")
     (True, False)
     """
     encoder_space = space.removesuffix(f"+{lexical.SPACE}")
-    return bool(msgspec.json.decode(_incitement_weights(encoder_space), type=_Trained).space)
+    return bool(msgspec.json.decode(_incitement_weights(encoder_space, own), type=_Trained).space)
 
 
 def configuration_of(settings: Settings, policy: Configuration) -> Configuration:
@@ -278,12 +287,14 @@ def configuration_of(settings: Settings, policy: Configuration) -> Configuration
 
     Raises `SettingsError` where the model is missing or not what its checksum says; loads no model.
     """
+    check_heads(settings)
     space = space_of_settings(settings)
+    weights = _incitement_weights(space, settings.heads) + _head_for("stance", space, settings.heads)
     return msgspec.structs.replace(
         policy,
         look_model=look_model_of(settings),
         embedding_space=scoring.space_of(space),
-        weights_hash=hashlib.blake2b(_incitement_weights(space) + _shipped("stance", space), digest_size=6).hexdigest(),
+        weights_hash=hashlib.blake2b(weights, digest_size=6).hexdigest(),
         code_version=importlib.metadata.version("emberwatch"),
         source_partitions=settings.posts_partitions,
         shards=settings.shards,
@@ -326,15 +337,54 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _incitement_weights(space: str) -> bytes:
+def check_heads(settings: Settings) -> None:
+    """Raise `SettingsError` where a folder of one's own heads is set that is not there."""
+    if settings.heads is not None and not settings.heads.is_dir():
+        raise SettingsError(f"{variable_of('heads')}: no folder {settings.heads}")
+
+
+def own_head_file(folder: Path, head: str, space: str) -> Path:
+    """Where a head of this name (`incitement`, `stance`) for this space is kept in a folder of heads of one's own.
+
+    >>> own_head_file(Path("heads"), "incitement", "intfloat/e5@0123abcd").name
+    'incitement-intfloat-e5-0123abcd.json'
+    """
+    return folder / f"{head}-{re.sub(r'[^A-Za-z0-9._]+', '-', space) or 'wording'}.json"
+
+
+def _incitement_weights(space: str, own: Path | None) -> bytes:
     """File of the incitement head trained on vectors of this space, else of the one that reads the wording alone."""
-    found = _shipped("incitement", space) or _shipped("incitement", "")
+    found = _head_for("incitement", space, own) or _head_for("incitement", "", own)
     if not found:
         raise SettingsError(
             f"{variable_of('model')}: no incitement head was trained on vectors of {space}; fit one with"
             " `emberwatch train incitement`"
         )
     return found
+
+
+def _head_for(head: str, space: str, own: Path | None) -> bytes:
+    """File of the head of this name that was trained on vectors of this space, one's own first; empty without one."""
+    return (_own(head, space, own) if own is not None else b"") or _shipped(head, space)
+
+
+@cache
+def _own(head: str, space: str, folder: Path) -> bytes:
+    """File of one's own head for this space; raises `SettingsError` where it cannot be told which, or read."""
+    found: dict[Path, bytes] = {}
+    for file in sorted(folder.glob(f"{head}*.json")):
+        content = file.read_bytes()
+        try:
+            if msgspec.json.decode(content, type=_Trained).space == space:
+                msgspec.json.decode(content, type=HEADS[head])
+                found[file] = content
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{variable_of('heads')}: {file} holds no head: {error}") from error
+    if len(found) > 1:
+        raise SettingsError(
+            f"{variable_of('heads')}: {' and '.join(map(str, found))} are both for {space or 'any space'}"
+        )
+    return next(iter(found.values()), b"")
 
 
 @cache

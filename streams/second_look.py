@@ -27,6 +27,8 @@ from streams.models import SentenceEncoder, encoder_space, load_sentence_model
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -100,14 +102,25 @@ def _log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 def load_second_look(settings: Settings, scorer: Scorer) -> TunedLook | None:
     """Load the tuned model for the configured one; None where no deltas were made for that."""
     space = encoder_space(settings.model, revision=settings.model_revision)
+    if settings.heads and (own := read_second_look(settings.heads, space, settings, scorer)):
+        return own
     folder = importlib.resources.files("detectors").joinpath("weights")
     with importlib.resources.as_file(folder) as weights:
         return read_second_look(Path(weights), space, settings, scorer)
 
 
-def shipped_space(space: str) -> str:
-    """Name of the space of the tuned model that comes for a model of this space; empty where none does."""
-    folder = importlib.resources.files("detectors").joinpath("weights")
+def shipped_space(space: str, own: Path | None = None) -> str:
+    """Name of the space of the tuned model that there is for a model of this space; empty where there is none.
+
+    Parameters
+    ----------
+    own : folder of heads (`Settings.heads`) that go before those that come with the project.
+    """
+    shipped = importlib.resources.files("detectors").joinpath("weights")
+    return (_space_in(own, space) if own else "") or _space_in(shipped, space)
+
+
+def _space_in(folder: "Traversable", space: str) -> str:
     deltas, head = folder.joinpath(f"{NAME}.safetensors"), folder.joinpath(f"{NAME}.json")
     if not deltas.is_file() or not head.is_file():
         return ""
@@ -117,6 +130,26 @@ def shipped_space(space: str) -> str:
 
 def read_second_look(folder: Path, space: str, settings: Settings, scorer: Scorer) -> TunedLook | None:
     """Load the tuned model from a folder with its two files; None where they were made for another space."""
+    tuned = _read_tuned(folder, space, settings)
+    return TunedLook(*tuned, scorer) if tuned else None
+
+
+def load_teacher(settings: Settings) -> tuple[Encoder, IncitementHead] | None:
+    """Load the tuned model alone: it tells the heads of texts that nobody judged.
+
+    One for the configured model goes before the one that comes for the default model. None where there is none.
+    """
+    with importlib.resources.as_file(importlib.resources.files("detectors").joinpath("weights")) as weights:
+        for model, revision in dict.fromkeys(((settings.model, settings.model_revision), ("", None))):
+            asked = msgspec.structs.replace(settings, model=model, model_revision=revision)
+            space = encoder_space(model, revision=revision)
+            for folder in (settings.heads, Path(weights)):
+                if folder is not None and (tuned := _read_tuned(folder, space, asked)):
+                    return tuned
+    return None
+
+
+def _read_tuned(folder: Path, space: str, settings: Settings) -> tuple[Encoder, IncitementHead] | None:
     deltas, head_file = folder / f"{NAME}.safetensors", folder / f"{NAME}.json"
     if not deltas.is_file() or not head_file.is_file():
         return None
@@ -125,7 +158,7 @@ def read_second_look(folder: Path, space: str, settings: Settings, scorer: Score
         return None
     model = load_sentence_model(settings.model, threads=settings.threads, revision=settings.model_revision)
     merge(model, deltas)
-    return TunedLook(SentenceEncoder(model, head.space), IncitementHead(head, head.space), scorer)
+    return SentenceEncoder(model, head.space), IncitementHead(head, head.space)
 
 
 def tuned_space(space: str, deltas: bytes) -> str:

@@ -124,6 +124,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fast_model: Path | None = None
     """Folder that `emberwatch distill` wrote; without it the table that comes with the project, of the default
     model."""
+    heads: Path | None = None
+    """Folder of heads trained for one's own model or languages (`emberwatch train incitement`, `stance`,
+    `second-look`). One that fits the model goes before the one that comes with the project."""
     cache_texts: Count = 200_000
     """Texts whose scores are remembered, so that a repeated text costs no embedding."""
     threads: Annotated[int, Meta(ge=0)] = 0

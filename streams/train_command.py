@@ -26,8 +26,9 @@ from detectors.posts import clean, normalise
 from detectors.training import Example, Figure
 from streams.errors import EmberwatchError
 from streams.json_lines import read_lines
-from streams.models import encoder_of
-from streams.settings import Settings
+from streams.models import encoder_of, own_head_file
+from streams.second_look import load_teacher
+from streams.settings import Settings, variable_of
 
 MEASURED_ONLY = {"hatecheck": "a test suite", "ethos": "GPL-3.0"}
 """Corpora that no shipped weight may be fitted on, and why."""
@@ -39,36 +40,44 @@ TEXTS_AT_ONCE = 256
 FILLED_EACH = 12
 """Sentences made of each written pattern."""
 
+LEAST_AUROC = 0.75
+"""Of a language: below, a head is little use in it, and its posts had better stay not judged."""
+
 
 def run(
     settings: Settings,
     *,
     data: Path,
-    out: Path,
+    out: Path | None = None,
     wording_only: bool = False,
     model: str = "",
     languages: Sequence[str] = ("en",),
 ) -> int:
-    """Fit on `data`, write the weights to `out`, print what they reach; returns the exit status.
+    """Fit on `data`, write the weights, print what they reach; returns the exit status.
 
     Parameters
     ----------
+    out : file of weights; without it, a file in the folder of one's own heads (`Settings.heads`).
     wording_only : fit heads that read no vector: they fit every encoder, and reach less.
     model : the encoder to fit for, as in the settings; empty for the configured one.
     languages : those that the heads may judge. Written examples of other languages are only measured.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise EmberwatchError("training needs scikit-learn: install `emberwatch[train]`")
+    check_target(settings, out)
     console = Console(stderr=True)
     seen = texts_in(data, ("posts", "stance"))
     fitted, held_out = examples(data, seen, languages, console)
     held_out += [example for example in written() if example.lang not in languages]
-    encoder = encoder_of(msgspec.structs.replace(settings, model=model) if model else settings)
+    settings = msgspec.structs.replace(settings, model=model) if model else settings
+    fitted = taught(settings, fitted, console)
+    encoder = encoder_of(settings)
     dense = embedded(encoder, fitted, console, wording_only=wording_only)
     try:
         head, rows = training.fit(fitted, dense, encoder.space, languages=languages)
     except ValueError as error:
         raise EmberwatchError(f"{data}: {error}") from error
+    out = out or target(settings, "incitement", head.space)
     _write(out, head)
     print_figures(console, "Cross-fitted, on the corpora it was fitted on", rows)
     if held_out:
@@ -76,8 +85,81 @@ def run(
             head, held_out, embedded(encoder, held_out, console, wording_only=wording_only), encoder.space
         )
         print_figures(console, "On corpora it never saw", measured)
-    console.print(f"{out}: head for {head.space or 'any space'}, trained on {head.trained_on}", highlight=False)
+    console.print(
+        f"{out}: head for {head.space or 'any space'}, trained on {head.trained_on}", highlight=False, soft_wrap=True
+    )
+    for line in warnings(languages, rows):
+        console.print(line, style="bold red", highlight=False, soft_wrap=True)
+    console.print(how_used(out, "incitement", settings.model), highlight=False, soft_wrap=True)
     return 0
+
+
+def taught(settings: Settings, fitted: Sequence[Example], console: Console) -> list[Example]:
+    """The examples, those that nobody judged with what the second look says of them.
+
+    Its model reads the order of words, which heads on a vector cannot, and has seen few of these texts.
+    """
+    unjudged = [place for place, example in enumerate(fitted) if example.incites is None]
+    if not unjudged:
+        return list(fitted)
+    teacher = load_teacher(settings)
+    if teacher is None:
+        console.print("no second look for this model: texts that nobody judged count as not inciting")
+        return list(fitted)
+    encoder, head = teacher
+    unjudged = [place for place in unjudged if head.covers(fitted[place].lang)]
+    texts = [fitted[place].text for place in unjudged]
+    console.print(f"the second look tells of {len(texts):,} texts that nobody judged")
+    told = head.probabilities(texts, vectors_of(encoder, texts, console))
+    examples = list(fitted)
+    for place, probability in zip(unjudged, told, strict=True):
+        examples[place] = training.told_by(fitted[place], float(probability))
+    return examples
+
+
+def check_target(settings: Settings, out: Path | None) -> None:
+    """Raise `EmberwatchError`, before minutes of work, where nothing says where the head is to be kept."""
+    if out is None and settings.heads is None:
+        raise EmberwatchError(f"name a file with --out, or set {variable_of('heads')} to the folder of your own heads")
+
+
+def target(settings: Settings, head: str, space: str) -> Path:
+    """File of a head of this name and space in the folder of one's own heads, which is made where it is missing."""
+    if settings.heads is None:
+        raise EmberwatchError(f"{variable_of('heads')} is not set")
+    try:
+        settings.heads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmberwatchError(f"{settings.heads}: {error.strerror or error}") from error
+    return own_head_file(settings.heads, head, space)
+
+
+def how_used(out: Path, head: str, model: str) -> str:
+    """What makes workers use a head.
+
+    >>> how_used(Path("heads/incitement-e5.json"), "incitement", "models/e5")
+    'EMBERWATCH_HEADS=heads EMBERWATCH_MODEL=models/e5 makes workers use it, from their next start on'
+    """
+    if not (out.name.startswith(head) and out.name.endswith(".json")):
+        return f"workers use it from a folder named by {variable_of('heads')}, as {head}-SOMETHING.json"
+    with_model = f" {variable_of('model')}={model}" if model else ""
+    return f"{variable_of('heads')}={out.parent}{with_model} makes workers use it, from their next start on"
+
+
+def warnings(languages: Sequence[str], rows: Sequence[Figure]) -> list[str]:
+    """What is not known, or not good, of the languages that a head may judge."""
+    told = {row.kind: row for row in rows if row.corpus == "all" and row.metric == "auroc"}
+    found: list[str] = []
+    for lang in languages:
+        row = told.get(lang)
+        if row is None and len(languages) > 1:
+            found.append(f"{lang}: no examples of both labels: nobody knows how well it judges there")
+        elif row is not None and row.value < LEAST_AUROC:
+            found.append(
+                f"{lang}: AUROC {row.value:.2f} on {row.posts:,} texts: of little use; train without it, so that its"
+                " posts are told as not judged"
+            )
+    return found
 
 
 def examples(
@@ -103,7 +185,7 @@ def examples(
                 into = held_out if measured_only or training.is_held_out(text) else fitted
                 into.extend(_example(file, row, text, corpus))
         why = f"only measured ({MEASURED_ONLY[corpus]})" if measured_only else f"{leaked:,} left out as seen elsewhere"
-        console.print(f"{corpus}: {len(rows):,} texts, {why}", highlight=False)
+        console.print(f"{corpus}: {len(rows):,} texts, {why}", highlight=False, soft_wrap=True)
     return fitted, held_out
 
 

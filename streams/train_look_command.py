@@ -45,10 +45,12 @@ CALIBRATION_ONE_IN = 8
 SEED = 7
 
 
-def run(settings: Settings, *, data: Path, out: Path, passes: float = 1.0) -> int:
-    """Tune on `data` and write deltas and head into the folder `out`; returns the exit status."""
+def run(settings: Settings, *, data: Path, out: Path | None = None, passes: float = 1.0) -> int:
+    """Tune on `data`, write deltas and head into a folder (`out`, else `Settings.heads`); returns the exit status."""
     import torch
 
+    train_command.check_target(settings, out)
+    out = out or settings.heads or Path()
     console = Console(stderr=True)
     seen = train_command.texts_in(data, ("posts", "stance"))
     fitted, held_out = train_command.examples(data, seen, ("en",), console, contrasts=True)
@@ -69,6 +71,7 @@ def run(settings: Settings, *, data: Path, out: Path, passes: float = 1.0) -> in
     (out / f"{NAME}.json").write_bytes(msgspec.json.format(msgspec.json.encode(weights), indent=1) + b"\n")
     rows = training.measure(weights, held_out, _vectors(model, held_out, tuned), tuned)
     train_command.print_figures(console, "On texts it never saw (some of them calibrated it)", rows)
+    console.print(train_command.how_used(out / f"{NAME}.json", NAME, settings.model), highlight=False)
     return 0
 
 
@@ -229,7 +232,7 @@ def _weights(
     scores = _vectors(model, calibrate_on, space).astype(np.float64) @ dense
     scores += training.wording_of(texts) @ wording + bias
     labels = np.array([one.incites is True for one in calibrate_on])
-    calibration = training.platt(scores, labels, np.array([one.weight for one in calibrate_on]))
+    calibration = training.platt(scores, labels, training.mix_of(calibrate_on))
     corpora = ", ".join(f"{corpus} ({count:,})" for corpus, count in training.corpora_of(fit_on).items())
     return IncitementWeights(
         space=space,

@@ -18,6 +18,7 @@ from detectors import stance_training as training
 from detectors.stance_head import ATTITUDES, StanceHead
 from detectors.stance_training import Example, Told
 from detectors.training import auroc
+from streams import train_command
 from streams.errors import EmberwatchError
 from streams.models import encoder_of
 from streams.settings import Settings
@@ -34,16 +35,20 @@ class Figures(Struct, frozen=True, kw_only=True):
     auroc_deny: float
 
 
-def run(settings: Settings, *, data: Path, out: Path, model: str = "", languages: Sequence[str] = ("en",)) -> int:
-    """Fit on `data`, write the weights to `out`, print what they reach; returns the exit status.
+def run(
+    settings: Settings, *, data: Path, out: Path | None = None, model: str = "", languages: Sequence[str] = ("en",)
+) -> int:
+    """Fit on `data`, write the weights, print what they reach; returns the exit status.
 
     Parameters
     ----------
+    out : file of weights; without it, a file in the folder of one's own heads (`Settings.heads`).
     model : the encoder to fit for, as in the settings; empty for the configured one.
     languages : those that the head may judge.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise EmberwatchError("training needs scikit-learn: install `emberwatch[train]`")
+    train_command.check_target(settings, out)
     console = Console(stderr=True)
     seen = texts_in(data, ("posts",))
     labelled = [example for example in examples(data) if example.text]
@@ -60,6 +65,7 @@ def run(settings: Settings, *, data: Path, out: Path, model: str = "", languages
     except ValueError as error:
         raise EmberwatchError(f"{data}: {error}") from error
     StanceHead(weights, encoder.space)  # what cannot be read back is not written
+    out = out or train_command.target(settings, "stance", weights.space)
     try:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(weights), indent=0) + b"\n")
     except OSError as error:
@@ -73,6 +79,7 @@ def run(settings: Settings, *, data: Path, out: Path, model: str = "", languages
         _add(table, "left out of the training", held_out, training.tell(weights, held_out, vectors))
     console.print(table)
     console.print(f"{out}: {out.stat().st_size:,} bytes, trained on {weights.trained_on}", highlight=False)
+    console.print(train_command.how_used(out, "stance", model or settings.model), highlight=False)
     return 0
 
 

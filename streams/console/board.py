@@ -9,6 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -59,6 +60,8 @@ class Pulse(Struct, frozen=True, kw_only=True):
     silent_partitions: int | None
     unjudged_ratio: float | None
     """Share of the posts of the newest alert's narrative in languages that the heads do not cover."""
+    unjudged_narratives_ratio: float | None
+    """The same of all live narratives together: seen also while nothing alerts. None without a narrative."""
     untrained_model: str
     """Embedding space of the newest alert where no head was trained on its vectors; else empty."""
     unreadable_records: int
@@ -77,10 +80,12 @@ class Board:
     Parameters
     ----------
     wall_s : clock that ages are told by; another one in tests.
+    own_heads : folder of heads of one's own (`Settings.heads`).
     """
 
-    def __init__(self, wall_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, wall_s: Callable[[], float] = time.time, own_heads: Path | None = None) -> None:
         self._wall_s = wall_s
+        self._own_heads = own_heads
         self._lock = threading.Lock()
         self._sent: dict[str, Sent] = {}
         self._link: LinkState = "connecting"
@@ -259,6 +264,7 @@ class Board:
             event_time_s = self._event_time_s
             if event_time_s is None and health is not None:
                 event_time_s = _watermark(health)
+            trained = newest is None or heads_come_for(newest.model, self._own_heads)
             return Pulse(
                 state=self._state(now_s),
                 fault=self._fault,
@@ -271,9 +277,15 @@ class Board:
                 late_ratio=None if health is None else health.late_ratio,
                 silent_partitions=None if health is None else health.silent_partitions,
                 unjudged_ratio=None if health is None else health.unjudged_ratio,
-                untrained_model="" if newest is None or heads_come_for(newest.model) else newest.model,
+                unjudged_narratives_ratio=self._unjudged_ratio(),
+                untrained_model="" if newest is None or trained else newest.model,
                 unreadable_records=self._unreadable,
             )
+
+    def _unjudged_ratio(self) -> float | None:
+        told = [narrative.incitement for narrative in self._narratives.values() if narrative.state == "live"]
+        posts = sum(one.judged + one.unjudged for one in told)
+        return sum(one.unjudged for one in told) / posts if posts else None
 
     def _state(self, now_s: float) -> PulseState:
         if self._link != "following":

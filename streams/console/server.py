@@ -29,6 +29,7 @@ from streams.console.follower import Follower
 from streams.console.rates import Rates
 from streams.errors import EmberwatchError
 from streams.log import get_logger, values
+from streams.models import check_heads
 from streams.settings import Secret, Settings, variable_of
 
 ButtonWord = Literal["acknowledge", "dismiss"]
@@ -462,7 +463,8 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    board = Board()
+    check_heads(settings)
+    board = Board(own_heads=settings.heads)
     follower = Follower(settings, board)
     runner = await start(settings, board, KafkaOutbox(settings), KafkaAuditor(settings))
     stop = asyncio.Event()

@@ -3,6 +3,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from streams.models import (
     load_encoder,
     load_scorer,
     load_weights,
+    own_head_file,
     space_of_settings,
 )
 from streams.settings import Settings
@@ -243,3 +245,37 @@ def test_the_scorer_as_shipped_scores_a_call_above_a_weather_report(default_enco
     )
     assert call.incitement > 0.5 > weather.incitement
     assert scorer.space == f"{default_encoder.space}+words256"
+
+
+class TestHeadsOfOnesOwn:
+    def test_they_go_before_those_that_come_with_the_project(self, tmp_path: Path):
+        shipped = load_weights(DEFAULT_SPACE).incitement
+        own = msgspec.structs.replace(shipped, trained_on="our own posts")
+        own_head_file(tmp_path, "incitement", DEFAULT_SPACE).write_bytes(msgspec.json.encode(own))
+        assert load_weights(DEFAULT_SPACE, tmp_path).incitement.trained_on == "our own posts"
+        assert load_weights(DEFAULT_SPACE, tmp_path).stance is not None  # still the one that comes
+
+    def test_they_change_the_hash_of_the_weights(self, tmp_path: Path):
+        settings = Settings(heads=tmp_path)
+        before = configuration_of(settings, Configuration()).weights_hash
+        assert before == configuration_of(Settings(), Configuration()).weights_hash
+        models._own.cache_clear()
+        own = msgspec.structs.replace(load_weights(DEFAULT_SPACE).incitement, trained_on="our own posts")
+        own_head_file(tmp_path, "incitement", DEFAULT_SPACE).write_bytes(msgspec.json.encode(own))
+        assert configuration_of(settings, Configuration()).weights_hash != before
+
+    def test_two_for_one_space_are_refused_by_name(self, tmp_path: Path):
+        for name in ("incitement-a.json", "incitement-b.json"):
+            (tmp_path / name).write_bytes(msgspec.json.encode(load_weights(DEFAULT_SPACE).incitement))
+        with pytest.raises(SettingsError, match=r"incitement-a\.json and .*incitement-b\.json are both"):
+            load_weights(DEFAULT_SPACE, tmp_path)
+
+    @pytest.mark.parametrize("content", [b"{", b'{"space": "hash-64", "unknown": 1}'])
+    def test_a_file_that_holds_none_is_named(self, tmp_path: Path, content: bytes):
+        (tmp_path / "incitement-own.json").write_bytes(content)
+        with pytest.raises(SettingsError, match=r"EMBERWATCH_HEADS: .*incitement-own\.json holds no head"):
+            load_weights("hash-64", tmp_path)
+
+    def test_a_folder_that_is_not_there_is_an_error_at_the_start(self, tmp_path: Path):
+        with pytest.raises(SettingsError, match="EMBERWATCH_HEADS: no folder"):
+            load_scorer(Settings(model="hash", heads=tmp_path / "missing"))

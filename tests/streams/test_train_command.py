@@ -3,12 +3,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from detectors.incitement import IncitementHead, IncitementWeights
 from detectors.taxonomy import CLASSES
 from detectors.training import is_held_out
 from streams import train_command
 from streams.errors import EmberwatchError
+from streams.models import heads_come_for, load_weights
 from streams.settings import Settings
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `train`)")
@@ -47,6 +49,42 @@ def test_the_head_is_written_for_the_configured_model(data: Path):
     assert 0 < kept < len(OWN)
     assert "written_examples" in head.trained_on
     IncitementHead(head, "hash-64")
+
+
+def test_without_a_file_the_head_goes_into_the_folder_that_workers_read(data: Path, capsys):
+    settings = Settings(model="hash", heads=data / "heads")
+    assert train_command.run(settings, data=data) == 0
+    shipped = load_weights("hash-64").incitement
+    own = load_weights("hash-64", settings.heads).incitement
+    assert (shipped.space, own.space) == ("", "hash-64")
+    assert heads_come_for("hash-64+words256", settings.heads)
+    assert f"EMBERWATCH_HEADS={settings.heads} EMBERWATCH_MODEL=hash" in capsys.readouterr().err
+
+
+def test_no_work_is_begun_without_a_place_for_the_head(data: Path):
+    with pytest.raises(EmberwatchError, match=r"--out.*EMBERWATCH_HEADS"):
+        train_command.run(SETTINGS, data=data)
+
+
+def test_a_language_that_the_head_is_no_good_at_is_said_loudly(data: Path, capsys):
+    train_command.run(SETTINGS, data=data, out=data / "head.json", languages=("en", "de", "fi"))
+    told = capsys.readouterr().err
+    assert "de: AUROC" in told  # the encoder of the tests knows no language
+    assert "of little use" in told
+    assert "fi: no examples of both labels: nobody knows how well it judges there" in told
+    head = msgspec.json.decode((data / "head.json").read_bytes(), type=IncitementWeights)
+    assert head.languages == ("en", "de", "fi")
+
+
+def test_a_corpus_tells_the_language_of_its_rows(data: Path, capsys):
+    rows = [
+        {"text": f"{verb} Haus {n}", "lang": "de-AT", "gold": {"incites": label}}
+        for n in range(8)
+        for verb, label in (("Brennt ab", 1), ("Verkauft", 0))
+    ]
+    write(data / "incitement" / "deutsch.jsonl", rows)
+    examples, _ = train_command.examples(data, frozenset(), ("en", "de"), Console(stderr=True))
+    assert {one.lang for one in examples if one.corpus == "deutsch"} == {"de"}
 
 
 def test_corpora_that_may_not_be_trained_on_are_only_measured(data: Path, capsys):

@@ -3,7 +3,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from detectors.records import Feedback, Review
+from detectors.records import Feedback, IncitementShare, Review
 from streams.console.board import CLOSED_ALERTS, STALLED_AFTER_S, Board
 
 
@@ -112,6 +112,15 @@ def test_reading_again_forgets_what_was_read_before(board):
     board.start_over()
     assert board.open_alerts() == []
     assert board.pulse().state == "catching_up"
+
+
+def test_the_pulse_says_what_languages_nobody_judged_while_nothing_alerts(story, clock):
+    board = Board(lambda: clock[0])
+    assert board.pulse().unjudged_narratives_ratio is None
+    told = msgspec.structs.replace(story.narrative(), incitement=IncitementShare(judged=10, unjudged=30))
+    board.put_narrative(told)
+    board.put_narrative(msgspec.structs.replace(told, narrative_id="n-dead", state="dead"))
+    assert board.pulse().unjudged_narratives_ratio == 0.75
 
 
 def test_the_pulse_says_what_no_trained_head_judged(story, clock):
