@@ -48,6 +48,14 @@ def test_a_text_in_another_language_is_not_judged_as_if_it_were_english(second):
     ] * 3
 
 
+def test_a_call_that_is_reported_loses_what_the_quotation_brought(second):
+    call = "everyone to the Harwick hotel tonight, burn it with them inside"
+    said, reported = second.probabilities([call, f'a grown man shouted "{call}" at us, and it is vile'])
+    assert said > 0.5 > reported
+    (found,) = second.check([look(f'a grown man shouted "{call}" at us, and it is vile')])
+    assert found.incitement == pytest.approx(reported, abs=0.01)
+
+
 def test_the_name_that_the_monitor_asks_for_is_that_of_the_checker(second):
     assert look_model_of(Settings(tier="fast")) == second.model
     assert look_model_of(Settings(tier="full")) == ""
