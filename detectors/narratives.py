@@ -10,7 +10,7 @@ from the founding post and are never given twice.
 import hashlib
 from collections.abc import Callable, Collection, Iterable
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,6 +28,10 @@ from detectors.virality import Mark, Tally, author_key, merged_tally
 
 WORDINGS_COMPARED = 512
 """Most recent wordings of a strand that a post is compared with; bounds the cost of a post in a hot one."""
+
+REGROUPED_SHARE = 6
+"""All are grouped again when one live micro-cluster in so many is new. One in ten gives no better groups (benchmarks,
+task N), and half as many groupings again."""
 
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
 REASONS_SHOWN: tuple[Why, ...] = ("earliest", "most_shared", "most_central", "dissenting", "indicator")
@@ -123,6 +127,18 @@ class Change(Struct, frozen=True):
     """The narrative as it was, where it is no more."""
 
 
+class _Names(NamedTuple):
+    """What a post founds is called."""
+
+    generation: int
+    micro_id: str
+    strand_id: str
+    narrative_id: str
+
+
+FOUNDED: tuple[Literal["m", "s", "n"], ...] = ("m", "s", "n")
+
+
 def name_after(post_id: str, kind: Literal["m", "s", "n", "e"], generation: int = 0) -> str:
     """Id of a micro-cluster, strand, narrative or event that this post founded.
 
@@ -197,6 +213,8 @@ class Narratives:
         """Micro-cluster that was founded by these very words."""
         self._grouped: dict[str, tuple[str, ...]] = {}
         """By event: micro-clusters that were grouped last; of the same ones the groups would be the same."""
+        self._events_of: tuple[int, int, NarrativeParameters] | None = None
+        """Posts placed, layout of the strands and parameters when events were grouped last; not stored."""
         self._ended: list[MicroClusterEnd] = []
         self._unsettled: dict[str, None] = {}
         """Micro-clusters that were not settled yet; not stored, as they say so themselves."""
@@ -235,7 +253,7 @@ class Narratives:
     def weigh_again(self, parameters: NarrativeParameters) -> None:
         """Make the wordings from the founders' vectors: after a restore, or when the channels' weights changed."""
         self._strand_ids = list(self.strands)
-        self._wordings, self._by_words, self._grouped = {}, {}, {}
+        self._wordings, self._by_words, self._grouped, self._events_of = {}, {}, {}, None
         for micro in self.micros.values():
             self._know(micro, whole([micro.vector], parameters.lexical_weight)[0])
 
@@ -254,8 +272,8 @@ class Narratives:
         if row < 0 or similarity < parameters.strand_similarity:
             near = self.strands[self._strand_ids[row]] if similarity >= parameters.joining_similarity else None
             search.changed(self.centroids.found(whole_vector, self.placed))
-            generation = self._unused(post.post_id)
-            return self._found(post, vector, whole_vector, self._found_strand(post, near, generation), generation)
+            names = self._unused(post.post_id)
+            return self._found(post, vector, whole_vector, self._found_strand(post, near, names), names)
         strand = self.strands[self._strand_ids[row]]
         micro = micro or self._of_wording(strand, whole_vector, parameters.micro_similarity)
         self.centroids.absorb(row, whole_vector, self.placed)
@@ -435,7 +453,7 @@ class Narratives:
         """
         if not self.new_since_grouping:
             return False
-        if self.new_since_grouping >= max(parameters.regroup_changes, len(self.micros) // 10):
+        if self.new_since_grouping >= max(parameters.regroup_changes, len(self.micros) // REGROUPED_SHARE):
             return True
         return now_s - self.grouped_at_s >= parameters.regroup_after_s * (1.0 + (len(self.strands) / 500.0) ** 2)
 
@@ -471,23 +489,22 @@ class Narratives:
         micro_id, similarity = self._wordings[strand.strand_id].nearest(whole_vector)
         return self.micros[micro_id] if micro_id is not None and similarity >= least else None
 
-    def _found_strand(self, post: ScoredPost, near: Strand | None, generation: int) -> Strand:
-        strand_id = name_after(post.post_id, "s", generation)
+    def _found_strand(self, post: ScoredPost, near: Strand | None, names: "_Names") -> Strand:
+        strand_id = names.strand_id
         strand = Strand(
             strand_id=strand_id,
             founder_id=post.post_id,
-            event_id=near.event_id if near else name_after(post.post_id, "e", generation),
+            event_id=near.event_id if near else name_after(post.post_id, "e", names.generation),
             row=self.centroids.count - 1,
             members=[],
-            founded=generation + 1,
+            founded=names.generation + 1,
         )
         self.strands[strand_id] = strand
         self._strand_ids.append(strand_id)
         return strand
 
-    def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, generation: int) -> str:
-        micro_id = name_after(post.post_id, "m", generation)
-        narrative_id = name_after(post.post_id, "n", generation)
+    def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, names: "_Names") -> str:
+        micro_id, narrative_id = names.micro_id, names.narrative_id
         micro = MicroCluster(
             micro_id=micro_id,
             founder_id=post.post_id,
@@ -497,7 +514,7 @@ class Narratives:
             place=self.placed,
             vector=vector,
             tally=Tally(),
-            founded=generation + 1,
+            founded=names.generation + 1,
         )
         self.micros[micro_id] = micro
         self._unsettled[micro_id] = None
@@ -522,12 +539,12 @@ class Narratives:
         self._wordings.setdefault(micro.strand_id, Wordings()).put(micro.micro_id, whole_vector)
         self._by_words.setdefault(_words_key(micro.vector), micro.micro_id)
 
-    def _unused(self, post_id: str) -> int:
-        """Generation that is free: a post may come again when the index has forgotten it."""
+    def _unused(self, post_id: str) -> "_Names":
+        """Names that are free: a post may come again when the index has forgotten it."""
         for generation in count():
-            names = [name_after(post_id, kind, generation) for kind in ("m", "s", "n")]
-            if names[0] not in self.micros and names[1] not in self.strands and names[2] not in self.narratives:
-                return generation
+            micro_id, strand_id, narrative_id = [name_after(post_id, kind, generation) for kind in FOUNDED]
+            if micro_id not in self.micros and strand_id not in self.strands and narrative_id not in self.narratives:
+                return _Names(generation, micro_id, strand_id, narrative_id)
         raise AssertionError
 
     def _bury(self, now_s: float, parameters: NarrativeParameters) -> list[Change]:
@@ -580,7 +597,14 @@ class Narratives:
             strand.row = row
 
     def _group_events(self, parameters: NarrativeParameters) -> None:
-        """Group strands by what they are about, the most recently active as far as the cap goes."""
+        """Group strands by what they are about, the most recently active as far as the cap goes.
+
+        Where no strand has changed the groups would be the same, and so would their names.
+        """
+        strands = self.placed, self.centroids.layout, parameters
+        if strands == self._events_of:
+            return
+        self._events_of = strands
         last_places = self.centroids.last_places
         recent = np.argsort(-last_places, kind="stable")[: parameters.grouped_strands]
         fading = (parameters.event_fading, float(parameters.event_fading_posts))

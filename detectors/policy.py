@@ -51,7 +51,7 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     unfollowed_s: Positive = 180.0
     """A wording that nobody followed for so long is a single voice, and is grouped."""
     regroup_changes: Count = 32
-    """New micro-clusters after which all are grouped again (or a tenth of the live ones, whichever is more)."""
+    """New micro-clusters after which all are grouped again (or a sixth of the live ones, whichever is more)."""
     regroup_after_s: Positive = 120.0
     """Event time after which they are if anything is new."""
     grouped_strands: Count = 3000

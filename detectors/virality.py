@@ -403,29 +403,27 @@ class Tally(Struct, array_like=True):
         _drop_upto(self.tens, newest // 10 - TENS_KEPT)
         _drop_upto(self.hours, newest // 60 - HOURS_KEPT)
 
-    def take_over(self, other: "Tally") -> None:
-        """Add what another one holds; the buckets are in order, and pruned, after `put_in_order` alone."""
-        self.first_at_s = min(self.first_at_s, other.first_at_s)
-        self.last_at_s = max(self.last_at_s, other.last_at_s)
-        self.most_followers = max(self.most_followers, other.most_followers)
+    def take_over(self, others: "Sequence[Tally]") -> None:
+        """Add what others hold, as if one after the other; the buckets are in order, and pruned, then."""
+        self.first_at_s = min([self.first_at_s, *[other.first_at_s for other in others]])
+        self.last_at_s = max([self.last_at_s, *[other.last_at_s for other in others]])
+        self.most_followers = max([self.most_followers, *[other.most_followers for other in others]])
         for name in _SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.stance = [mine + theirs for mine, theirs in zip(self.stance, other.stance, strict=True)]
-        self.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
-        for sketch, keys in ((self.authors, other.authors), (self.inciting_authors, other.inciting_authors)):
-            for key in keys:
-                _keep_smallest(sketch, key, AUTHORS_KEPT)
-        for into, source in (
-            (self.platforms, other.platforms),
-            (self.languages, other.languages),
-            (self.communities, other.communities),
-            (self.places, other.places),
-        ):
-            for name, posts in source.items():
-                _add_key(into, name, posts)
-        _merge_buckets(self, other)
+            setattr(self, name, sum([getattr(other, name) for other in others], getattr(self, name)))
+        self.stance = [sum(parts) for parts in zip(self.stance, *[other.stance for other in others], strict=True)]
+        self.classes = [sum(parts) for parts in zip(self.classes, *[other.classes for other in others], strict=True)]
+        self.authors = _smallest([self.authors, *[other.authors for other in others]], AUTHORS_KEPT)
+        inciting = [self.inciting_authors, *[other.inciting_authors for other in others]]
+        self.inciting_authors = _smallest(inciting, AUTHORS_KEPT)
+        for name in _COUNTERS:
+            counter = getattr(self, name)
+            for other in others:
+                for key, posts in getattr(other, name).items():
+                    _add_key(counter, key, posts)
+        _merge_buckets(self, others)
+        self._put_in_order()
 
-    def put_in_order(self) -> None:
+    def _put_in_order(self) -> None:
         """Put the oldest buckets first: that is how `prune` sees cheaply whether there is anything to drop."""
         self.minutes = dict(sorted(self.minutes.items()))
         self.minute_authors = dict(sorted(self.minute_authors.items()))
@@ -528,10 +526,8 @@ def merged_tally(tallies: Sequence[Tally]) -> Tally:
     if not holding:
         return _copy(tallies[-1]) if tallies else Tally()
     merged = _copy(holding[0])
-    for other in holding[1:]:
-        merged.take_over(other)
     if len(holding) > 1:
-        merged.put_in_order()
+        merged.take_over(holding[1:])
     return merged
 
 
@@ -553,6 +549,8 @@ _SUMS = (
     "followers",
     "followers_known",
 )
+
+_COUNTERS = ("platforms", "languages", "communities", "places")
 
 
 class Population(Struct, array_like=True):
@@ -867,6 +865,11 @@ def _keep_smallest(keys: list[int], key: int, most: int) -> None:
         keys.pop()
 
 
+def _smallest(ascending: Sequence[list[int]], most: int) -> list[int]:
+    """Ascending and distinct, the smallest keys of several such lists."""
+    return sorted(set().union(*ascending))[:most] if len(ascending) > 1 else ascending[0]
+
+
 def _add_key(counter: dict[str, int], key: str, posts: int = 1) -> None:
     if key not in counter and len(counter) >= SPREAD_KEYS:
         key = OTHER
@@ -906,18 +909,22 @@ def _drop_upto(buckets: dict[int, int] | dict[int, list[int]], last: int) -> Non
         del buckets[bucket]
 
 
-def _merge_buckets(tally: Tally, other: Tally) -> None:
-    for minute, row in other.minutes.items():
-        mine = tally.minutes.get(minute, (0,) * MINUTE_ROW)
-        tally.minutes[minute] = [a + b for a, b in zip(mine, row, strict=True)]
-    for minute, keys in other.minute_authors.items():
-        for key in keys:
-            _keep_smallest(tally.minute_authors.setdefault(minute, []), key, MINUTE_AUTHORS_KEPT)
-    for into, source in ((tally.tens, other.tens), (tally.hours, other.hours)):
-        for bucket, posts in source.items():
-            into[bucket] = into.get(bucket, 0) + posts
-    if tally.newest_minute is None or (other.newest_minute is not None and other.newest_minute > tally.newest_minute):
-        tally.newest_minute = other.newest_minute
+def _merge_buckets(tally: Tally, others: Sequence[Tally]) -> None:
+    authors = {minute: [keys] for minute, keys in tally.minute_authors.items()}
+    for other in others:
+        for minute, row in other.minutes.items():
+            mine = tally.minutes.get(minute)
+            tally.minutes[minute] = list(row) if mine is None else [a + b for a, b in zip(mine, row, strict=True)]
+        for minute, keys in other.minute_authors.items():
+            if keys:
+                authors.setdefault(minute, []).append(keys)
+        for into, source in ((tally.tens, other.tens), (tally.hours, other.hours)):
+            for bucket, posts in source.items():
+                into[bucket] = into.get(bucket, 0) + posts
+        newest = other.newest_minute
+        if newest is not None and (tally.newest_minute is None or newest > tally.newest_minute):
+            tally.newest_minute = newest
+    tally.minute_authors = {minute: list(_smallest(keys, MINUTE_AUTHORS_KEPT)) for minute, keys in authors.items()}
 
 
 def _copy(tally: Tally) -> Tally:

@@ -87,6 +87,20 @@ def test_every_narrative_whose_posts_changed_is_told_once_in_order_of_creation(s
     assert before
 
 
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 9), st.sampled_from([MANY, CAPPED, ALONE_IN_ITS_EVENT]))
+def test_events_of_strands_that_did_not_change_need_not_be_grouped_again(streams, seed, changes):
+    items = list(streams.journal(seed, 250, **changes))
+    outputs, state = [], new_state()
+    always, grouping_all = [], new_state()
+    for item in items:
+        outputs += fold(state, [item])
+        grouping_all.narratives._events_of = None
+        always += fold(grouping_all, [item])
+    assert outputs == always
+    assert encode_state(state) == encode_state(grouping_all)
+
+
 def test_no_name_is_given_twice_and_what_is_gone_does_not_come_back(streams):
     ended = set()
     for changes in (MANY, CAPPED):
