@@ -150,7 +150,7 @@ class Assessor:
             if narrative.matched_at_claims != self._core.claims_version:
                 self._match_claims(narrative)
                 yield from self._evidence_moved(narrative, case, max(now_s, narrative.tally.last_at_s))
-            window_posts = narrative.tally.window(now_s, self._configuration.virality.window_s)[0]
+            window_posts = narrative.tally.window_posts(now_s, self._configuration.virality.window_s)
             transition = expire(case, now_s, window_posts, self._configuration.life_cycle)
             if transition is not None:
                 yield from self._published(narrative, case, transition, None)

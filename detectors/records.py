@@ -407,7 +407,11 @@ class IncitementShare(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Narrative(Struct, frozen=True, kw_only=True):
-    """The present state of a narrative (topic `narratives`, compacted, holds text)."""
+    """The present state of a narrative (topic `narratives`, compacted, holds text).
+
+    It is published when the narrative has doubled, and with every revision of its alert; while that is open also when
+    it has grown by a tenth, else after five minutes (event time).
+    """
 
     schema_version: int = SCHEMA_VERSION
     narrative_id: str

@@ -177,7 +177,7 @@ class Recorder:
             if tally.posts < LEAST_WATCHED or tally.last_at_s < now_s - parameters.window_s:
                 continue
             growth = assess(tally, now_s, core.population, parameters)
-            window_posts = tally.window(now_s, parameters.window_s)[0]
+            window_posts = tally.window_posts(now_s, parameters.window_s)
             expected = growth.expected * MINUTE_S / parameters.window_s
             self._sights[narrative.narrative_id][self._minute] = Sight(
                 window_posts, expected, growth.state == "bursting"

@@ -323,6 +323,10 @@ class Tally(Struct, array_like=True):
         rows = self.rows(now_s, window_s)
         return sum([row[0] for row in rows]), sum([row[1] for row in rows]), sum([row[2] for row in rows])
 
+    def window_posts(self, now_s: float, window_s: float) -> int:
+        """Posts in the window that ends now."""
+        return sum([row[0] for row in self.rows(now_s, window_s)])
+
     def rows(self, now_s: float, window_s: float) -> list[list[int]]:
         """Rows of the minutes of the window that ends now, those without a post left out."""
         newest, minutes = int(now_s // MINUTE_S), self.minutes
@@ -602,7 +606,7 @@ class Population(Struct, array_like=True):
 
     def share_of_stream(self, tally: Tally, now_s: float, window_s: float) -> float:
         """Share of the stream's posts in the window that are this narrative's, 0 to 1."""
-        posts = tally.window(now_s, window_s)[0]
+        posts = tally.window_posts(now_s, window_s)
         return posts / max(self.posts_in(now_s, window_s), posts, 1)
 
     def posts_in(self, now_s: float, window_s: float) -> int:
@@ -627,7 +631,7 @@ def could_burst(tally: Tally, now_s: float, parameters: ViralityParameters) -> b
     return (
         tally.posts >= parameters.least_posts
         and len(tally.authors) >= min(parameters.least_authors, AUTHORS_KEPT)
-        and tally.window(now_s, parameters.window_s)[0] >= parameters.least_posts
+        and tally.window_posts(now_s, parameters.window_s) >= parameters.least_posts
     )
 
 
@@ -646,7 +650,7 @@ def assess(
     standard deviations above it as `least_z` of the `watched` narratives says. `now_s` is event time, no earlier than
     the newest post on time. The doubling time, which decides nothing, is left out of what is not `told` on a record.
     """
-    posts = tally.window(now_s, parameters.window_s)[0]
+    posts = tally.window_posts(now_s, parameters.window_s)
     age_s = max(0.0, now_s - tally.first_at_s)
     expected, basis = _expected(tally, now_s, posts, population, parameters)
     dispersion = max(parameters.dispersion, population.dispersion(age_s))
@@ -717,7 +721,7 @@ def counts(tally: Tally, now_s: float, parameters: ViralityParameters) -> Counts
         replies=tally.replies,
         late=tally.late,
         window_s=window_minutes(parameters.window_s) * MINUTE_S,
-        window_posts=tally.window(now_s, parameters.window_s)[0],
+        window_posts=tally.window_posts(now_s, parameters.window_s),
         window_authors=tally.window_authors(now_s, parameters.window_s),
     )
 
@@ -799,12 +803,12 @@ def _state(
 ) -> Literal["insufficient_data", "steady", "bursting", "falling"]:
     if tally.posts < parameters.least_posts or tally.distinct_authors() < parameters.least_authors:
         return "insufficient_data"
-    largest = tally.largest_cascade(now_s, parameters.window_s)
-    spreads = largest >= parameters.least_cascade_posts or posts >= parameters.least_worded_posts
     significant = posts >= parameters.least_ratio * expected and is_rare
-    if posts >= parameters.least_posts and spreads and significant:
-        return "bursting"
-    before = tally.window(now_s - window_minutes(parameters.window_s) * MINUTE_S, parameters.window_s)[0]
+    if posts >= parameters.least_posts and significant:
+        largest = tally.largest_cascade(now_s, parameters.window_s)
+        if largest >= parameters.least_cascade_posts or posts >= parameters.least_worded_posts:
+            return "bursting"
+    before = tally.window_posts(now_s - window_minutes(parameters.window_s) * MINUTE_S, parameters.window_s)
     return "falling" if before >= parameters.least_posts and 2 * posts <= before else "steady"
 
 
