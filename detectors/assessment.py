@@ -335,9 +335,8 @@ class Assessor:
 
     def _rules_read_forecasts(self) -> bool:
         """Whether a rule names the forecast: else it is made only for what is published."""
-        return any(
-            condition.endswith("forecast_large") for rule in self._configuration.rules for condition in rule.when
-        )
+        rules = self._configuration.rules
+        return any("forecast_large" in rule.when or "not forecast_large" in rule.when for rule in rules)
 
     def _facts(self, narrative: NarrativeState, case: Case | None, now_s: float, published: bool = True) -> Facts:
         """Facts as they are now; `published` adds what costs more, decides nothing and goes on records."""

@@ -215,6 +215,8 @@ class Narratives:
         """By event: micro-clusters that were grouped last; of the same ones the groups would be the same."""
         self._events_of: tuple[int, int, NarrativeParameters] | None = None
         """Posts placed, layout of the strands and parameters when events were grouped last; not stored."""
+        self._silent_since_s = float("-inf")
+        """No micro-cluster was silent for longer when last looked; not stored."""
         self._ended: list[MicroClusterEnd] = []
         self._unsettled: dict[str, None] = {}
         """Micro-clusters that were not settled yet; not stored, as they say so themselves."""
@@ -244,6 +246,7 @@ class Narratives:
         self._withheld = None
         self._unsettled = {micro_id: None for micro_id, micro in micros.items() if not micro.settled}
         self._changed = dict.fromkeys(narratives)
+        self._silent_since_s = float("-inf")
         self._ranks = {narrative_id: rank for rank, narrative_id in enumerate(narratives)}
         for narrative in narratives.values():
             if len(narrative.members) == 1 and _same(narrative.tally, micros[narrative.members[0]].tally):
@@ -518,6 +521,7 @@ class Narratives:
         )
         self.micros[micro_id] = micro
         self._unsettled[micro_id] = None
+        self._silent_since_s = min(self._silent_since_s, post.created_at_s)
         self._know(micro, whole_vector)
         strand.members.append(micro_id)
         self._begin(narrative_id, strand.event_id, [micro_id], micro.tally)
@@ -549,6 +553,9 @@ class Narratives:
 
     def _bury(self, now_s: float, parameters: NarrativeParameters) -> list[Change]:
         """Remove micro-clusters that were idle too long, and past the cap those idle longest."""
+        is_room = len(self.micros) <= parameters.live_micro_clusters
+        if is_room and self._silent_since_s >= now_s - parameters.idle_after_s:
+            return []
         idle = [micro for micro in self.micros.values() if micro.tally.last_at_s < now_s - parameters.idle_after_s]
         over = len(self.micros) - len(idle) - parameters.live_micro_clusters
         if over > 0:
@@ -570,6 +577,7 @@ class Narratives:
                 self._end(narrative.narrative_id)
                 changes.append(Change("death", narrative.narrative_id, None, narrative.tally.posts, narrative))
         self._bury_strands()
+        self._silent_since_s = min([micro.tally.last_at_s for micro in self.micros.values()], default=float("inf"))
         return changes
 
     def _forget(self, micro: MicroCluster) -> None:
