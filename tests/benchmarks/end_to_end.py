@@ -52,6 +52,8 @@ class Tally:
 
     stories: dict[str, dict[str, Found]] = field(default_factory=lambda: defaultdict(dict))
     false_alerts: Counter = field(default_factory=Counter)
+    on_background: dict[str, Alert] = field(default_factory=dict)
+    """Last revision of each false alert."""
     pages: int = 0
     pages_on_true: int = 0
 
@@ -92,7 +94,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
 
 
 def _print_stories(found: Tally, large: set[str], veracity: dict[str, str], sizes: Counter) -> None:
-    """Say of each large story whether it was alerted, at which severity, after how many posts and minutes."""
+    """Say of each large story whether and how it was alerted, after how many posts and minutes; and what was false."""
     for story in sorted(large):
         told = [
             f"{severity} after {one.posts} posts ({one.share:.0%}), {one.minutes:.1f} minutes"
@@ -100,6 +102,8 @@ def _print_stories(found: Tally, large: set[str], veracity: dict[str, str], size
             if (one := found.stories[severity].get(story))
         ]
         print(f"{story} ({veracity[story]}, {sizes[story]} posts): {'; '.join(told) or 'no alert'}", file=sys.stderr)
+    for alert in found.on_background.values():
+        print(f"background: {alert.severity}, {alert.counts.posts} posts: {alert.label}", file=sys.stderr)
 
 
 def _corpora(data: Path) -> tuple[list[dict], list[dict]]:
@@ -177,6 +181,8 @@ def _detector(
             if 2 * posts_of_story <= members.total():
                 story = BACKGROUND if 2 * members[BACKGROUND] > members.total() else NO_STORY
             _credit(tally, output, story, credited, false_ids, seen, sizes, first)
+            if story == BACKGROUND:
+                tally.on_background[output.alert_id] = output
             if output.severity == "page" and output.alert_id not in paged:
                 paged.add(output.alert_id)
                 tally.pages += 1
