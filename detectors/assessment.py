@@ -1,6 +1,7 @@
 """From a narrative's state to what is published of it: facts, transitions, alerts and narrative records."""
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ from detectors.labels import label_of
 from detectors.looked import Looked, LookSummary
 from detectors.looks import look_id_of
 from detectors.named_persons import PLACEHOLDER, NamedPersons, Withheld, named_persons, person_key
-from detectors.narratives import Change, NarrativeState, Shown
+from detectors.narratives import Change, NarrativeState, Shown, told_by
 from detectors.policy import Configuration, config_hash
 from detectors.post_index import IndexedPost
 from detectors.posts import clean, normalise
@@ -702,10 +703,9 @@ class Assessor:
 
     def _label(self, narrative: NarrativeState, withheld: Withheld) -> str:
         """Name a narrative by the wordings of its largest micro-clusters, without the names of accused persons."""
-        micros = [micro for micro in self._state.narratives.live_members(narrative) if "earliest" in micro.shown]
-        micros.sort(key=lambda one: (-one.tally.posts, one.place))
+        micros = sorted(self._state.narratives.live_members(narrative), key=lambda one: (-one.tally.posts, one.place))
         language = max(narrative.tally.languages, key=lambda lang: narrative.tally.languages[lang], default=None)
-        texts = tuple(micro.shown["earliest"].text for micro in micros[:5])
+        texts = tuple(itertools.islice((text for micro in micros for text in told_by(micro)), 5))
         return self._state.narratives.label(
             narrative.narrative_id, (texts, language, withheld.names), lambda: _label_of(texts, language, withheld)
         )

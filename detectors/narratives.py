@@ -139,6 +139,12 @@ class _Names(NamedTuple):
 FOUNDED: tuple[Literal["m", "s", "n"], ...] = ("m", "s", "n")
 
 
+def told_by(micro: MicroCluster) -> tuple[str, ...]:
+    """Text that tells what a micro-cluster says: of who said it first, or of a reshare whose source was never seen."""
+    first = next((micro.shown[why] for why in ("earliest", "most_shared", "most_central") if why in micro.shown), None)
+    return () if first is None else (first.text,)
+
+
 def name_after(post_id: str, kind: Literal["m", "s", "n", "e"], generation: int = 0) -> str:
     """Id of a micro-cluster, strand, narrative or event that this post founded.
 
@@ -431,10 +437,9 @@ class Narratives:
         micros = sorted(self.live_members(narrative), key=lambda one: (-one.tally.posts, one.place))[:WORDINGS_MICROS]
         pairs: dict[str, tuple[str, Vector]] = {}
         for micro in micros:
-            for why in ("earliest", "most_shared"):
-                if why in micro.shown:
-                    text = micro.shown[why].text
-                    pairs.setdefault(text, (text, micro.vector))
+            texts = [micro.shown[why].text for why in ("earliest", "most_shared") if why in micro.shown]
+            for text in texts or told_by(micro):
+                pairs.setdefault(text, (text, micro.vector))
         return list(pairs.values())
 
     def exemplars(self, narrative: NarrativeState) -> dict[Why, Shown]:

@@ -360,7 +360,7 @@ class Tally(Struct, array_like=True):
         return max([row[3] for row in self.rows(now_s, window_s)], default=0)
 
     def window_authors(self, now_s: float, window_s: float) -> int:
-        """Distinct authors in the window that ends now (exact up to `MINUTE_AUTHORS_KEPT` a minute)."""
+        """Authors of the window that ends now, at most its posts; exact up to `MINUTE_AUTHORS_KEPT` a minute."""
         newest, kept = int(now_s // MINUTE_S), self.minute_authors
         minutes = range(newest - window_minutes(window_s) + 1, newest + 1)
         held = [kept[minute] for minute in minutes if minute in kept]
@@ -369,7 +369,8 @@ class Tally(Struct, array_like=True):
         if bound == KEYS:
             return len(keys)
         # Below the smallest full sketch's last key every author of the window is known.
-        return max(len(keys), round(sum([key <= bound for key in keys]) * KEYS / max(bound, 1)))
+        estimate = max(len(keys), round(sum([key <= bound for key in keys]) * KEYS / max(bound, 1)))
+        return min(estimate, self.window_posts(now_s, window_s))
 
     def window_inciting(self, now_s: float, window_s: float) -> int:
         """Posts that incite in the window that ends now."""

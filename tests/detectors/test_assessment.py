@@ -175,6 +175,17 @@ def test_without_a_fact_check_the_verdict_tells_whether_a_person_has_looked(stre
     assert alerts_of(outputs)[-1].verdict == verdict
 
 
+def test_a_story_of_reshares_alone_has_a_label_and_is_matched_with_what_it_says(streams):
+    reshares = [
+        streams.post(f"r{n}", streams.start_s + 5 * n, f"RT @who: {CLAIM}", offset=n, kind="reshare") for n in range(16)
+    ]
+    entries = [streams.configured(source_partitions=1), streams.claim(0, CLAIM), *reshares]
+    outputs, _ = streams.fold([*entries, Tick(now_at_s=streams.start_s + 400.0)])
+    last = alerts_of(outputs)[-1]
+    assert "poisoned" in last.label
+    assert (last.verdict, last.severity) == ("contradicted by a fact-check", "page")
+
+
 def test_links_to_satirical_sites_and_claims_labelled_so_read_as_satire(streams):
     start_s = streams.start_s
     satirical = [

@@ -8,6 +8,7 @@ from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import Stance
 from detectors.virality import (
     AUTHORS_KEPT,
+    MINUTE_AUTHORS_KEPT,
     MINUTES_KEPT,
     SPREAD_KEYS,
     TYPICAL_POSTS,
@@ -264,6 +265,12 @@ def test_authors_are_exact_up_to_the_size_of_the_sketch_and_close_beyond():
     large = tally_of(mark(place % 600, author=place) for place in range(8000))
     assert large.distinct_authors() == pytest.approx(8000, rel=0.2)
     assert large.window_authors(START_S + 599, 600.0) == pytest.approx(8000, rel=0.25)
+
+
+@given(st.integers(1, 9), st.integers(MINUTE_AUTHORS_KEPT, 400))
+def test_never_more_authors_in_the_window_than_posts(minutes, posts):
+    tally = tally_of(mark(place * minutes * 60 // posts, author=place) for place in range(posts))
+    assert tally.window_authors(START_S + minutes * 60, 600.0) <= tally.window_posts(START_S + minutes * 60, 600.0)
 
 
 def test_never_more_authors_than_posts():
