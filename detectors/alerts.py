@@ -454,6 +454,7 @@ def _inciting(tally: Tally, looks: LookSummary, window_inciting: int, window_pos
         judged=judged,
         unjudged=tally.unjudged,
         share=round(posts / judged, 4) if judged > 0 else 0.0,
+        evidence=round((tally.evidence + looks.evidence) / MILLI, 1),
         low=round(low, 4) if posts else 0.0,
         high=round(high, 4),
         window_share=round(window_inciting / window_posts, 4) if window_posts else 0.0,

@@ -803,6 +803,7 @@ def first_look(indexed: IndexedPost, at_s: float) -> Looked:
         asked_at_s=at_s,
         first_inciting=indexed.mark.inciting,
         first_doubting=stance[1] + stance[2] >= MILLI // 2,
+        first_evidence=indexed.mark.evidence,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from detectors.entries import LookAnswer, Vector
+from detectors.incitement import evidence
 from detectors.policy import LookParameters
 from detectors.records import Stance
 
@@ -29,6 +30,10 @@ class Looked(Struct):
     first_inciting: bool
     """By the first look."""
     first_doubting: bool
+    first_evidence: int = 0
+    """`incitement.evidence` by the first look."""
+    evidence: int = 0
+    """... and by the second."""
     model: str = ""
     """That answered; empty as long as none did."""
     inciting: bool = False
@@ -56,6 +61,8 @@ class LookSummary(Struct, frozen=True, kw_only=True):
     first_doubting: int = 0
     doubting_confirmed: int = 0
     calls: int = 0
+    evidence: int = 0
+    """What the second looks add to the first look's evidence of the answered posts."""
     model: str = ""
 
     @property
@@ -132,6 +139,7 @@ class Looks(Struct):
         found = {indicator.kind for indicator in answer.indicators}
         looked.model = answer.model
         looked.inciting = answer.incitement >= post_probability
+        looked.evidence = evidence(answer.incitement)
         looked.calls = looked.inciting and {"call_to_act", "place", "time"} <= found
         looked.doubting = is_doubting(answer.stance)
         looked.vector = answer.vector
@@ -166,6 +174,7 @@ class Looks(Struct):
             first_doubting=len(doubted),
             doubting_confirmed=sum(one.doubting for one in doubted),
             calls=sum(one.calls for one in answered),
+            evidence=sum(one.evidence - one.first_evidence for one in answered),
             model=answered[-1].model if answered else "",
         )
 

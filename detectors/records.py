@@ -398,6 +398,9 @@ class IncitementShare(Struct, frozen=True, kw_only=True, omit_defaults=True):
     low: float = 0.0
     high: float = 0.0
     """95 % interval of the share (Wilson 1927), for the number of posts alone."""
+    evidence: float = 0.0
+    """By the scores of all judged posts: log of how much likelier they are if a fifth incites than if none does. It
+    tells narratives with few inciting posts apart better than the share does."""
     window_share: float = 0.0
     """Of the posts of the last window: above `share` while it grows."""
     authors: int = 0

@@ -16,7 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from detectors import surface_forms
-from detectors.incitement import FEATURES, HeadWeights, IncitementHead, IncitementWeights, features
+from detectors.incitement import FEATURES, MIX, HeadWeights, IncitementHead, IncitementWeights, features
 from detectors.taxonomy import CLASSES
 
 Floats = NDArray[np.float64]
@@ -46,9 +46,6 @@ WEIGHTS = {
 that does. Where the second look tells of a text that nobody judged, that is worth more than to count it as not
 inciting; and what people posted is worth more than what was written for the purpose: with 2 for what was written, the
 AUROC on EDOS's held out quarter falls from .893 to .889."""
-
-MIX = 0.25
-"""Share of inciting texts that the probability is calibrated for."""
 
 FEWEST_OF_A_CLASS = 20
 """A class with fewer examples gets no head."""

@@ -20,6 +20,7 @@ from msgspec import Struct, field
 
 from detectors.entries import Naming, ScoredPost
 from detectors.growth import course
+from detectors.incitement import evidence
 from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import STANCES, Counts, Growth, PostKind, Spread, Stance, StanceTrend, TimelineBucket
 from detectors.sources import is_credible, is_satirical
@@ -113,6 +114,8 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     stance: tuple[int, int, int, int, int] | None = None
     """In the order of `records.STANCES`, in thousandths; None where nothing is said."""
     inciting: bool = False
+    evidence: int = 0
+    """`incitement.evidence` of it."""
     calls: bool = False
     """Incites, and names place and time of an act."""
     classes: int = 0
@@ -163,7 +166,7 @@ def mark_of(
     credible, satirical = is_credible(post, sources), is_satirical(post, sources)
     if post.kind == "reshare" and parent is not None:
         stance, inciting, calls, hedged = parent.stance, parent.inciting, parent.calls, parent.hedged
-        classes, unjudged = parent.classes, parent.unjudged
+        classes, unjudged, speaks = parent.classes, parent.unjudged, parent.evidence
         credible, satirical = credible or parent.credible, satirical or parent.satirical
         namings = parent.namings
     else:
@@ -171,6 +174,7 @@ def mark_of(
         inciting = post.incitement >= post_probability
         calls = inciting and {indicator.kind for indicator in post.indicators} >= CALL_INDICATORS
         classes, unjudged = _bits(post.classes), not post.judged
+        speaks = evidence(post.incitement) if post.judged and words else 0
     return Mark(
         at_s=post.created_at_s,
         author_key=author_key(post.author_id),
@@ -180,6 +184,7 @@ def mark_of(
         own_words=words and post.kind != "reshare",
         stance=stance,
         inciting=inciting,
+        evidence=speaks,
         calls=calls,
         classes=classes,
         unjudged=unjudged,
@@ -248,6 +253,8 @@ class Tally(Struct, array_like=True):
     followers_known: int = 0
     """Posts that said how many their account has."""
     most_followers: int = 0
+    evidence: int = 0
+    """Sum of `incitement.evidence` of the posts."""
 
     def add(self, mark: Mark) -> int:
         """Count a post; return how many posts its ten minutes hold now (0 for a late post)."""
@@ -443,6 +450,7 @@ class Tally(Struct, array_like=True):
             self.replies += sign
         if mark.late:
             self.late += sign
+        self.evidence += sign * mark.evidence
         # Most flags are not set: to ask costs less than to add nothing.
         if mark.hedged or mark.credible or mark.satirical:
             self.hedging += sign * mark.hedged
@@ -553,6 +561,7 @@ _SUMS = (
     "unjudged",
     "followers",
     "followers_known",
+    "evidence",
 )
 
 _COUNTERS = ("platforms", "languages", "communities", "places")
@@ -967,4 +976,5 @@ def _copy(tally: Tally) -> Tally:
         tally.followers,
         tally.followers_known,
         tally.most_followers,
+        tally.evidence,
     )

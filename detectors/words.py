@@ -4,6 +4,7 @@ Nothing here decides anything. "Viral" is never worded as "false", and neither i
 text of a post and nothing about its author is quoted.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -28,6 +29,9 @@ from detectors.records import (
     TimelineBucket,
 )
 from detectors.taxonomy import TAXONOMY
+
+LEAST_TOLD = 10.0
+"""Times likelier from which the evidence of incitement is told in words."""
 
 CLAIM_LENGTH = 200
 """Characters of a claim that are quoted."""
@@ -377,15 +381,26 @@ def incitement_words(inciting: IncitementShare, parameters: IncitementParameters
     >>> inciting = IncitementShare(posts=12, judged=40, low=0.18, high=0.454, authors=9, classes={"threat": 5})
     >>> incitement_words(inciting, IncitementParameters()).partition(";")[0]
     '12 of 40 posts (18 to 45 %) by 9 accounts read as incitement: 5 threats'
+    >>> told = IncitementShare(posts=12, judged=40, low=0.18, high=0.454, authors=9, evidence=5.3)
+    >>> incitement_words(told, IncitementParameters()).split("; ")[1]
+    'by the scores of all of them it is 200 times likelier that a fifth incites than that none does'
     """
     kinds = [f"{inciting.classes[one.name]} {one.many}" for one in TAXONOMY if inciting.classes.get(one.name)]
     low, high = round(100 * inciting.low), round(100 * inciting.high)
     return (
         f"{inciting.posts} of {_plural(inciting.judged, 'post')} ({low} to {high} %) by"
         f" {_plural(inciting.authors, 'account')} read as incitement{': ' if kinds else ''}{', '.join(kinds)};"
-        f" it counts from {_percent(parameters.share)} at the lower end, less the"
+        f"{_evidence_words(inciting.evidence)} it counts from {_percent(parameters.share)} at the lower end, less the"
         f" {_percent(parameters.false_alarms)} of harmless posts that read so"
     )
+
+
+def _evidence_words(evidence: float) -> str:
+    """Say what the scores of all posts say together; nothing where that is little."""
+    if evidence < math.log(LEAST_TOLD):
+        return ""
+    times = "more than a thousand" if evidence > math.log(1000.0) else f"{math.exp(evidence):,.0f}"
+    return f" by the scores of all of them it is {times} times likelier that a fifth incites than that none does;"
 
 
 def _naming_reasons(facts: Facts) -> Iterator[Reason]:

@@ -10,6 +10,7 @@ import numpy as np
 from corpora import corpus_name, files, read_rows
 from msgspec import Struct
 
+from detectors.incitement import evidence
 from detectors.posts import clean, normalise
 from detectors.scoring import STAGES
 from detectors.training import INCITES, auroc, is_held_out
@@ -133,40 +134,45 @@ def _interval(corpus: Corpus, scores: np.ndarray, positive: np.ndarray, negative
 
 
 def _i2(corpus: Corpus) -> list[dict]:
-    """Narratives of so many posts with a share of inciting ones, against narratives with none."""
+    """Narratives of so many posts with a share of inciting ones, against narratives with none.
+
+    By the evidence that narratives carry (`records.IncitementShare.evidence`: the sum over their posts), and beside it
+    by the mean of the probabilities.
+    """
     positive, negative = np.flatnonzero(corpus.incites == 1), np.flatnonzero(corpus.incites == 0)
     out: list[dict] = []
     for look, scores in corpus.scores.items():
-        for posts, share in NARRATIVES:
-            inciting = round(posts * share)
-            if len(positive) < inciting or len(negative) < posts:
-                continue
-            draw = np.random.default_rng(SEED)
-            mixed = [
-                np.mean(
-                    np.concatenate(
-                        [
-                            scores[draw.choice(positive, inciting, replace=False)],
-                            scores[draw.choice(negative, posts - inciting, replace=False)],
-                        ]
+        for by, values in (("evidence", np.array([evidence(float(one)) for one in scores])), ("mean", scores)):
+            for posts, share in NARRATIVES:
+                inciting = round(posts * share)
+                if len(positive) < inciting or len(negative) < posts:
+                    continue
+                draw = np.random.default_rng(SEED)
+                mixed = [
+                    np.mean(
+                        np.concatenate(
+                            [
+                                values[draw.choice(positive, inciting, replace=False)],
+                                values[draw.choice(negative, posts - inciting, replace=False)],
+                            ]
+                        )
                     )
+                    for _ in range(DRAWN)
+                ]
+                clear = [np.mean(values[draw.choice(negative, posts, replace=False)]) for _ in range(DRAWN)]
+                out.append(
+                    {
+                        "task": "I2",
+                        "corpus": corpus.name,
+                        "metric": "auroc" if by == "evidence" else "auroc_by_mean",
+                        "value": auroc(np.array(mixed), np.array(clear)),
+                        "anchor": I2_ANCHORS.get((corpus.name, posts, share)),
+                        "posts": posts,
+                        "share": share,
+                        "look": look,
+                        "fitted_on": FITTED_ON,
+                    }
                 )
-                for _ in range(DRAWN)
-            ]
-            clear = [np.mean(scores[draw.choice(negative, posts, replace=False)]) for _ in range(DRAWN)]
-            out.append(
-                {
-                    "task": "I2",
-                    "corpus": corpus.name,
-                    "metric": "auroc",
-                    "value": auroc(np.array(mixed), np.array(clear)),
-                    "anchor": I2_ANCHORS.get((corpus.name, posts, share)),
-                    "posts": posts,
-                    "share": share,
-                    "look": look,
-                    "fitted_on": FITTED_ON,
-                }
-            )
     return out
 
 

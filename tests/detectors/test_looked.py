@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from detectors.codec import decode_state, encode_state
 from detectors.entries import LookAnswer, Origin, Tick
+from detectors.incitement import evidence
 from detectors.looked import Looked, Looks, LookSummary
 from detectors.looks import Answerer, FullLook
 from detectors.monitor import fold, new_state
 from detectors.policy import LookParameters
-from detectors.records import Alert, Look, Stance
+from detectors.records import Alert, Look, Narrative, Stance
 
 CHECKER = "heavier@1"
 START_S = 1_400_000_400
@@ -91,6 +92,24 @@ def test_an_answer_that_it_does_not_incite_replaces_the_first_look(streams):
     after, state = streams.fold(answers, state)
     later, _ = streams.fold([Tick(now_at_s=START_S + 600.0)], state)
     assert all("incitement" not in output.kinds for output in [*after, *later] if isinstance(output, Alert))
+
+
+def test_the_evidence_of_a_narrative_takes_the_second_look_where_there_is_one(streams):
+    outputs, state = streams.fold([opened(streams), *inciting_burst(streams)])
+    asked = looks_in(outputs)
+    answers = [answer_to(look, 0.05, offset=place) for place, look in enumerate(asked)]
+    _, state = streams.fold(answers, state)
+    (micro_ids,) = {tuple(state.core.looks.by_micro)}
+    summary = state.core.looks.of(micro_ids, START_S, LookParameters())
+    assert summary.evidence == len(asked) * (evidence(0.05) - evidence(0.9))
+
+
+def test_evidence_is_published_with_the_narrative(streams):
+    outputs, _ = streams.fold([streams.configured(source_partitions=1), *inciting_burst(streams)])
+    (*_, told) = [output for output in outputs if isinstance(output, Narrative)]
+    assert told.incitement.evidence == round(told.counts.posts * evidence(0.9) / 1000, 1)
+    words = [reason.words for reason in last_alert(outputs).reasons if reason.signal == "incites"]
+    assert "times likelier that a fifth incites than that none does" in words[0]
 
 
 def test_without_an_answer_within_a_minute_the_first_look_decides_and_says_insufficient_data(streams):

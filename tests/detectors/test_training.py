@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detectors import training
-from detectors.incitement import IncitementHead, WrongSpaceError
+from detectors.incitement import MIX, IncitementHead, WrongSpaceError
 from detectors.training import Example, auroc, example_of
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `train`)")
@@ -32,6 +32,41 @@ def test_a_fitted_head_tells_calls_from_talk_and_is_calibrated():
     incites = np.array([one.incites for one in examples])
     assert probabilities[incites].min() > 0.5 > probabilities[~incites].max()
     assert next(one.value for one in figures if one.metric == "auroc") > 0.95
+
+
+def test_what_a_better_model_tells_of_texts_that_nobody_judged_is_learned():
+    examples, dense = corpus()
+    unjudged = [msgspec.structs.replace(one, incites=None) if place % 2 else one for place, one in enumerate(examples)]
+    told = [
+        training.told_by(one, 0.9 if examples[place].incites else 0.1) if one.incites is None else one
+        for place, one in enumerate(unjudged)
+    ]
+    texts = [one.text for one in examples]
+    incites = np.array([one.incites for one in examples])
+    as_not_inciting, as_told = (
+        IncitementHead(training.fit(data, dense, "toy@1")[0], "toy@1").read(texts, dense).incites
+        for data in (unjudged, told)
+    )
+    between = [(one[incites].mean() - one[~incites].mean()) for one in (as_not_inciting, as_told)]
+    assert between[1] > between[0] + 0.05
+
+
+def test_the_mix_that_is_calibrated_for_does_not_depend_on_the_data():
+    examples, _ = corpus()
+    more = [*examples, *(Example(text=f"x {n}", incites=None, corpus="toy") for n in range(100))]
+    for some in (examples, more):
+        weights = training.mix_of(some)
+        incites = np.array([one.incites is True for one in some])
+        assert weights[incites].sum() / weights.sum() == pytest.approx(MIX)
+
+
+def test_each_language_has_its_figure_where_there_are_several():
+    examples, _ = corpus()
+    half = [msgspec.structs.replace(one, lang="de") if place % 2 else one for place, one in enumerate(examples)]
+    told = np.array([float(bool(one.incites)) if one.lang == "en" else 0.5 for one in half])
+    rows = {row.kind: row.value for row in training.figures(half, told) if row.corpus == "all"}
+    assert rows == {"de": 0.5, "en": 1.0}
+    assert not [row for row in training.figures(examples, told) if row.corpus == "all"]
 
 
 def test_the_same_data_gives_the_same_weights():

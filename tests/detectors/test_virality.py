@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.entries import Indicator, Origin, ScoredPost
+from detectors.incitement import evidence
 from detectors.policy import SourceParameters, ViralityParameters
 from detectors.records import Stance
 from detectors.virality import (
@@ -59,6 +60,7 @@ marks = st.lists(
         own_words=st.booleans(),
         stance=stances,
         inciting=st.booleans(),
+        evidence=st.integers(-300, 2000),
         hedged=st.booleans(),
         credible=st.booleans(),
         satirical=st.booleans(),
@@ -81,7 +83,7 @@ def everything_read(tally, now_s=END_S):
         tally.spread(),
         tally.window(now_s, PARAMETERS.window_s),
         timeline(tally, growth, PARAMETERS.window_s),
-        (tally.stance, tally.own_words, tally.doubting, tally.inciting, tally.calls),
+        (tally.stance, tally.own_words, tally.doubting, tally.inciting, tally.calls, tally.evidence),
         (tally.asking, tally.hedging, tally.credible, tally.satirical, tally.asked(now_s, 3600.0)),
         tally.stance_trend(now_s, PARAMETERS.window_s),
         (tally.first_at_s, tally.last_at_s),
@@ -399,11 +401,13 @@ def test_a_reshare_repeats_what_its_parent_says_in_no_words_of_its_own():
     assert parent.own_words
     reshare = mark_of(scored(text="", kind="reshare"), late=False, post_probability=0.5, parent=parent)
     assert (reshare.stance, reshare.inciting, reshare.own_words) == ((0, 900, 0, 0, 100), True, False)
+    assert reshare.evidence == parent.evidence == evidence(0.9)
     hedged = mark_of(scored(hedged=True, urls=("news.example",)), late=False, post_probability=0.5, sources=SOURCES)
     passed_on = mark_of(scored(kind="reshare", text=""), late=False, post_probability=0.5, parent=hedged)
     assert (passed_on.hedged, passed_on.credible, passed_on.satirical) == (True, True, False)
     orphan = mark_of(scored(text="", kind="reshare"), late=False, post_probability=0.5)
-    assert (orphan.stance, orphan.inciting) == (None, False)
+    assert (orphan.stance, orphan.inciting, orphan.evidence) == (None, False, 0)
+    assert mark_of(scored(incitement=0.0, judged=False), late=False, post_probability=0.5).evidence == 0
 
 
 def test_what_moves_the_whole_stream_moves_what_is_expected_and_is_no_burst():
