@@ -21,6 +21,9 @@ FULL_AT = 500_000
 
 FIRST_ROWS = 256
 
+ROUNDING = 1e-5
+"""More than rounding to float32 can take from a cosine."""
+
 
 class Strands:
     """Centroids of strands, a row each, in order of creation; a tie goes to the older one."""
@@ -152,19 +155,15 @@ class Search:
             self.restart()
         if not self._strands.count:
             return -1, -1.0
-        count = self._strands.count
-        similarities = np.multiply(self._products[post, :count], COSINE, dtype=np.float64)
-        if fading[0]:
-            # As `faded` has it, in arrays that are there.
-            most, half_at = fading
-            lost, further = self._lost[:count], self._further[:count]
-            np.subtract(place, self._strands.last_places, out=lost, casting="unsafe")
-            np.add(lost, half_at, out=further)
-            np.divide(lost, further, out=lost)
-            np.multiply(most, lost, out=lost)
-            similarities -= lost
-        row = int(similarities.argmax())
-        return row, float(similarities[row])
+        products = self._products[post, : self._strands.count]
+        most, half_at = fading
+        # Time takes no more than `most`: what is further behind the best one cannot be the nearest.
+        rows = (products >= products.max() - (most + ROUNDING) / COSINE).nonzero()[0]
+        similarities = np.multiply(products[rows], COSINE, dtype=np.float64)
+        if most:
+            similarities -= faded(place - self._strands.last_places[rows], most, half_at)
+        best = int(similarities.argmax())
+        return int(rows[best]), float(similarities[best])
 
     def vector(self, post: int) -> Floats:
         """The post's whole vector, shape (d,)."""
@@ -183,6 +182,5 @@ class Search:
         count, posts = self._strands.count, len(self._vectors)
         self._layout = self._strands.layout
         self._products = np.empty((posts, count + posts), np.float32)
-        self._lost, self._further = np.empty(count + posts), np.empty(count + posts)
         if count and posts:
             np.matmul(self._vectors[self._next :], self._strands.centroids.T, out=self._products[self._next :, :count])

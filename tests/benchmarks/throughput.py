@@ -40,8 +40,8 @@ AS_IS_POSTS = 2000
 run."""
 CHUNK = 250
 """Texts after which the two take turns; the scorer works in the worker's batches within it."""
-FOLDED_POSTS = 3000
-"""First posts of a corpus that are folded; embedding more takes too long."""
+FOLDED_TEXTS = 4000
+"""The first posts of a corpus with so many texts are folded: to embed more takes too long, and repeats cost nothing."""
 LIVE = (1000, 5000)
 FOUNDS_ONE_IN = 10
 """Of the synthetic posts, each of which is new, one in so many founds a micro-cluster; the others join one."""
@@ -77,7 +77,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     scorer = load_scorer(settings)
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), Configuration())
     for name, posts in corpora.items():
-        scored = in_time(score(scorer, posts[:FOLDED_POSTS], name))
+        scored = in_time(score(scorer, _first_with(posts, FOLDED_TEXTS), name))
         found.append(_fold_of_corpus(configuration, scorer, name, scored))
     return found + latency.rows(settings, {name: [post.text for post in posts] for name, posts in corpora.items()})
 
@@ -89,6 +89,16 @@ def _corpora(data: Path) -> dict[str, list[Post]]:
         posts = [post_of(row, place) for place, row in enumerate(read_rows(file))]
         found[corpus_name(file)] = sorted(posts, key=lambda post: post.created_at)
     return found
+
+
+def _first_with(posts: Sequence[Post], texts: int) -> Sequence[Post]:
+    """As many of the first posts as have so many different texts."""
+    seen: set[str] = set()
+    for place, post in enumerate(posts):
+        seen.add(post.text)
+        if len(seen) > texts:
+            return posts[:place]
+    return posts
 
 
 def _distinct(posts: Sequence[Post]) -> list[Post]:
