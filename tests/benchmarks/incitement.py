@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from corpora import corpus_name, files, read_rows
 from msgspec import Struct
@@ -61,7 +62,8 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     if not found:
         return []
     scorer = load_scorer(settings)
-    second = load_second_look(settings, scorer)
+    full = scorer if settings.tier == "full" else load_scorer(msgspec.structs.replace(settings, tier="full"))
+    second = load_second_look(settings, full)
     corpora = [_scored(file, scorer, second) for file in found]
     out: list[dict] = []
     for corpus in corpora:
