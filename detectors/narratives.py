@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from detectors.cascades import Cascades, cascade_of, is_linked
 from detectors.entries import ScoredPost, Vector
@@ -22,12 +23,15 @@ from detectors.grouping import event_groups, inherit, narrative_groups
 from detectors.named_persons import Names, Withheld, merged, person_key, withheld_in
 from detectors.policy import NamedPersonParameters, NarrativeParameters, ViralityParameters
 from detectors.records import MatchedClaim, MicroClusterEnd
-from detectors.strands import Search, Strands
+from detectors.strands import FIRST_ROWS, Search, Strands
 from detectors.vectors import COSINE, Floats, whole, whole_dense
 from detectors.virality import Mark, Tally, author_key, merged_tally
 
 WORDINGS_COMPARED = 512
 """Most recent wordings of a strand that a post is compared with; bounds the cost of a post in a hot one."""
+
+PLACED_AGAIN_AT = (2, 4, 8)
+"""Posts of a strand at which it is asked again which event it is about: one post says less than two."""
 
 REGROUPED_SHARE = 6
 """All are grouped again when one live micro-cluster in so many is new. One in ten gives no better groups (benchmarks,
@@ -196,6 +200,42 @@ class Wordings:
         self.micro_ids = [self.micro_ids[index] for index in kept]
 
 
+class EventRows:
+    """Which event each strand is of, by row, so that a post is compared with all events at once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        """Of the events, by first strand."""
+        self._of_row = np.zeros(FIRST_ROWS, np.intp)
+        self._rows = 0
+
+    def put(self, event_id: str) -> None:
+        """Say which event the next row is of."""
+        if self._rows == len(self._of_row):
+            self._of_row = np.concatenate([self._of_row, np.zeros_like(self._of_row)])
+        self._of_row[self._rows] = self._numbers.setdefault(event_id, len(self._numbers))
+        self._rows += 1
+
+    def nearest(self, similarities: NDArray[np.float64], sizes: NDArray[np.int64]) -> tuple[str, float]:
+        """The event most similar to a post, and how similar: the mean of its nearest strand's and of all its posts'.
+
+        `similarities` of the post with each strand, and the strands' posts, both of shape (rows,); a tie goes to the
+        event with the older strand. A strand of no posts, and a similarity of -1, is left out.
+        """
+        of_row = self._of_row[: self._rows]
+        count = len(self._numbers)
+        largest = np.full(count, -1.0)
+        np.maximum.at(largest, of_row, similarities)
+        means = np.bincount(of_row, similarities * sizes, count) / np.maximum(np.bincount(of_row, sizes, count), 1.0)
+        both = 0.5 * (largest + means)
+        number = int(both.argmax())
+        return list(self._numbers)[number], float(both[number])
+
+    def strands_of(self, row: int) -> int:
+        """How many strands the event of a row has."""
+        return int(np.count_nonzero(self._of_row[: self._rows] == self._of_row[row]))
+
+
 class Narratives:
     """Everything that is live, at its levels."""
 
@@ -213,6 +253,8 @@ class Narratives:
         self.dropped_micros = 0
         self._strand_ids: list[str] = []
         """By row."""
+        self._events: EventRows | None = None
+        """Not stored: it follows from the strands; None until it is asked for again."""
         self._wordings: dict[str, Wordings] = {}
         """By strand; follows from the founders' vectors."""
         self._by_words: dict[bytes, str] = {}
@@ -262,7 +304,8 @@ class Narratives:
     def weigh_again(self, parameters: NarrativeParameters) -> None:
         """Make the wordings from the founders' vectors: after a restore, or when the channels' weights changed."""
         self._strand_ids = list(self.strands)
-        self._wordings, self._by_words, self._grouped, self._events_of = {}, {}, {}, None
+        self._wordings, self._by_words, self._grouped = {}, {}, {}
+        self._events_of = self._events = None
         for micro in self.micros.values():
             self._know(micro, whole([micro.vector], parameters.lexical_weight)[0])
 
@@ -273,20 +316,24 @@ class Narratives:
         self.placed += 1
         whole_vector = search.vector(place)
         micro = self.micros.get(self._by_words.get(_words_key(vector), ""))
+        fading = (parameters.event_fading, float(parameters.event_fading_posts))
+        is_repeat = micro is not None
         if micro is not None:
             row, similarity = self.strands[micro.strand_id].row, 1.0
         else:
-            fading = (parameters.event_fading, float(parameters.event_fading_posts))
             row, similarity = search.nearest(place, self.placed, fading)
         if row < 0 or similarity < parameters.strand_similarity:
-            near = self.strands[self._strand_ids[row]] if similarity >= parameters.joining_similarity else None
+            similarities = search.similarities(place, self.placed, fading)
+            event_id = self._event_about(similarities, parameters.joining_similarity)
             search.changed(self.centroids.found(whole_vector, self.placed))
             names = self._unused(post.post_id)
-            return self._found(post, vector, whole_vector, self._found_strand(post, near, names), names)
+            return self._found(post, vector, whole_vector, self._found_strand(post, event_id, names), names)
         strand = self.strands[self._strand_ids[row]]
         micro = micro or self._of_wording(strand, whole_vector, parameters.micro_similarity)
         self.centroids.absorb(row, whole_vector, self.placed)
         search.changed(row)
+        if not is_repeat and int(self.centroids.sizes[row]) in PLACED_AGAIN_AT:
+            self._place_again(strand, search.similarities(place, self.placed, fading), parameters)
         if micro is None:
             return self._found(post, vector, whole_vector, strand, self._unused(post.post_id))
         _show(micro, "most_central", similarity, post)
@@ -497,18 +544,76 @@ class Narratives:
         micro_id, similarity = self._wordings[strand.strand_id].nearest(whole_vector)
         return self.micros[micro_id] if micro_id is not None and similarity >= least else None
 
-    def _found_strand(self, post: ScoredPost, near: Strand | None, names: "_Names") -> Strand:
+    def _event_about(self, similarities: NDArray[np.float64], least: float) -> str | None:
+        """The event that a post is about that founds a strand; None where none reaches `least`.
+
+        Half-way between single link and average link: of an event count the nearest strand and, in equal parts, all its
+        posts. One strand may be near by chance, and an event is as wide as what it was grouped from. `similarities` are
+        those of the post with each strand, in the order of the rows, in which the sums are taken too.
+        """
+        if not len(similarities) or similarities.max() < least:  # a mean is never above the nearest
+            return None
+        event_id, similarity = self._event_rows().nearest(similarities, self.centroids.sizes)
+        return event_id if similarity >= least else None
+
+    def _event_rows(self) -> EventRows:
+        if self._events is None:
+            self._events = EventRows()
+            for strand in self.strands.values():
+                self._events.put(strand.event_id)
+        return self._events
+
+    def _place_again(self, strand: Strand, similarities: NDArray[np.float64], parameters: NarrativeParameters) -> None:
+        """Put a strand that has grown into the event that it is about now, or into one of its own.
+
+        Until all are grouped again, what its first post said would decide where every further post goes. The strand as
+        a whole is asked where its newest post is about something else: `similarities` are those of that post.
+        """
+        sizes = self.centroids.sizes.copy()
+        sizes[strand.row] = 0
+        if self._event_beside(strand, similarities, sizes, parameters) == strand.event_id:
+            return
+        fading = (parameters.event_fading, float(parameters.event_fading_posts))
+        whole_strand = self.centroids.similarities(strand.row, self.placed, fading)
+        event_id = self._event_beside(strand, whole_strand, sizes, parameters)
+        if event_id is None and self._event_rows().strands_of(strand.row) > 1:
+            event_id = self._new_event(strand)
+        if event_id is None or event_id == strand.event_id:
+            return
+        strand.event_id = event_id
+        self._events = None
+        for narrative_id in dict.fromkeys(self.micros[micro_id].narrative_id for micro_id in strand.members):
+            self._take_event(self.narratives[narrative_id])
+
+    def _event_beside(
+        self,
+        strand: Strand,
+        similarities: NDArray[np.float64],
+        sizes: NDArray[np.int64],
+        parameters: NarrativeParameters,
+    ) -> str | None:
+        """The event that these similarities are about, the strand itself left out, whose size is 0."""
+        similarities[strand.row] = -1.0
+        event_id, similarity = self._event_rows().nearest(similarities, sizes)
+        return event_id if similarity >= parameters.joining_similarity else None
+
+    def _take_event(self, narrative: NarrativeState) -> None:
+        narrative.event_id = self.strands[self.micros[narrative.members[0]].strand_id].event_id
+
+    def _found_strand(self, post: ScoredPost, event_id: str | None, names: "_Names") -> Strand:
         strand_id = names.strand_id
         strand = Strand(
             strand_id=strand_id,
             founder_id=post.post_id,
-            event_id=near.event_id if near else name_after(post.post_id, "e", names.generation),
+            event_id=event_id or name_after(post.post_id, "e", names.generation),
             row=self.centroids.count - 1,
             members=[],
             founded=names.generation + 1,
         )
         self.strands[strand_id] = strand
         self._strand_ids.append(strand_id)
+        if self._events is not None:
+            self._events.put(strand.event_id)
         return strand
 
     def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, names: "_Names") -> str:
@@ -606,6 +711,7 @@ class Narratives:
             del self.strands[strand.strand_id]
             del self._wordings[strand.strand_id]
         self._strand_ids = list(self.strands)
+        self._events = None
         for row, strand in enumerate(self.strands.values()):
             strand.row = row
 
@@ -632,6 +738,7 @@ class Narratives:
             event_id = name or self._new_event(self.strands[group[0]])
             for strand_id in group:
                 self.strands[strand_id].event_id = event_id
+        self._events = None
 
     def _new_event(self, founder: Strand) -> str:
         founder.founded += 1
@@ -654,7 +761,7 @@ class Narratives:
         weight = {micro_id: self.micros[micro_id].tally.posts for micro_id in old}
         changes = self._rename(groups, inherit(groups, old, weight), old, weight)
         for narrative in self.narratives.values():
-            narrative.event_id = self.strands[self.micros[narrative.members[0]].strand_id].event_id
+            self._take_event(narrative)
         return changes
 
     @staticmethod

@@ -30,8 +30,9 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     grouping that later steps take as given, so rather tight."""
     micro_similarity: Ratio = 0.8
     """Least joint cosine of a post and the founding wording of its micro-cluster: the same words but for a few."""
-    joining_similarity: Ratio = 0.25
-    """Least similarity of the nearest strand at which a new strand begins in that one's event."""
+    joining_similarity: Ratio = 0.225
+    """Least similarity, as the mean of that of an event's nearest strand and that of all its posts, at which a new
+    strand begins in that event; .2 to .25 are about as good (three corpora; benchmarks, task N)."""
     event_similarity: Ratio = 0.13
     """Least mean similarity (average link) of the posts of one event (three corpora; benchmarks, task N)."""
     event_fading: Ratio = 0.12

@@ -94,6 +94,10 @@ class Strands:
         self._counts[row, :2] += (1, place)
         self._centroids[row] = centroid(self._totals[row])
 
+    def similarities(self, row: int, place: int, fading: tuple[float, float]) -> NDArray[np.float64]:
+        """Of a strand with each, shape (count,), as a post in its centroid's words at a place has them (`Search`)."""
+        return _less_time(self.centroids @ self.centroids[row], place - self.last_places, fading)
+
     def remove(self, rows: Collection[int]) -> None:
         """Forget some; the others move up, in order."""
         keep = np.ones(self.count, bool)
@@ -133,6 +137,13 @@ def faded(distance: NDArray[np.float64] | float, most: float, half_at: float) ->
     return most * (distance / (distance + half_at))
 
 
+def _less_time(products: Floats, places_ago: NDArray[np.int64], fading: tuple[float, float]) -> NDArray[np.float64]:
+    similarities: NDArray[np.float64] = np.multiply(products, COSINE, dtype=np.float64)
+    if fading[0]:
+        similarities -= faded(places_ago.astype(np.float64), *fading)
+    return similarities
+
+
 class Search:
     """Nearest centroids of a batch of posts, worked through in order while the centroids change.
 
@@ -164,6 +175,11 @@ class Search:
             similarities -= faded(place - self._strands.last_places[rows], most, half_at)
         best = int(similarities.argmax())
         return int(rows[best]), float(similarities[best])
+
+    def similarities(self, post: int, place: int, fading: tuple[float, float]) -> NDArray[np.float64]:
+        """Similarities, as `nearest` has them, of the post that it was asked for with each centroid, shape (count,)."""
+        products = self._products[post, : self._strands.count]
+        return _less_time(products, place - self._strands.last_places, fading)
 
     def vector(self, post: int) -> Floats:
         """The post's whole vector, shape (d,)."""

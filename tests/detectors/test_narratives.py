@@ -4,10 +4,13 @@ from hypothesis import strategies as st
 
 from detectors import narratives
 from detectors.codec import decode_state, encode_state
-from detectors.entries import Vector
+from detectors.entries import Origin, ScoredPost, Vector
 from detectors.monitor import fold, new_state
-from detectors.narratives import MicroCluster, Narratives, Wordings, name_after
+from detectors.narratives import EventRows, MicroCluster, Narratives, Wordings, name_after
+from detectors.policy import NarrativeParameters
 from detectors.records import NarrativeChange
+from detectors.strands import Search
+from detectors.vectors import quantise, whole
 from detectors.virality import Tally
 
 MANY = {"narratives": {"micro_similarity": 0.7, "idle_after_s": 86_400}}
@@ -31,6 +34,9 @@ def nested(narratives):
     assert [strand.row for strand in narratives.strands.values()] == list(range(narratives.centroids.count))
     for strand_id, strand in narratives.strands.items():
         assert all(narratives.micros[micro_id].strand_id == strand_id for micro_id in strand.members)
+    for narrative in narratives.narratives.values():
+        first = narratives.micros[narrative.members[0]]
+        assert narrative.event_id == narratives.strands[first.strand_id].event_id
 
 
 @settings(max_examples=12, deadline=None)
@@ -200,3 +206,94 @@ def test_a_narrative_with_a_wording_beyond_the_cap_of_one_event_is_left_alone_in
     kept = narratives._within_cap({"flood": flood, "fire": fire}, 1)
     assert [one.micro_id for one in kept["flood"]] == ["new"]
     assert kept["fire"] == []
+
+
+SENTENCES_ALONE = NarrativeParameters(lexical_weight=0.0, event_fading=0.0)
+
+
+def joined(live, name, kite=0.0, goat=0.0, other=0.0):
+    """Let a post join that is so much about kites, goats and something else; its strand."""
+    rest = max(0.0, 1.0 - kite * kite - goat * goat - other * other) ** 0.5
+    vector = quantise(np.array([kite, goat, other, rest], np.float32), np.zeros(2, np.float32), "toy")
+    post = ScoredPost(
+        origin=Origin("posts", 0, live.placed),
+        post_id=name,
+        platform="x",
+        created_at_s=float(live.placed),
+        author_id=name,
+        text=name,
+        ingested_at_s=0.0,
+        vector=vector,
+    )
+    search = Search(live.centroids, whole([vector], 0.0))
+    micro_id = live.join(post, vector, search, 0, SENTENCES_ALONE)
+    return live.strands[live.micros[micro_id].strand_id]
+
+
+def kites_and_goats():
+    """Two events, each of one strand of ten posts."""
+    live = Narratives()
+    for place in range(10):
+        kites = joined(live, f"kite-{place}", kite=1.0)
+        goats = joined(live, f"goat-{place}", goat=1.0)
+    assert kites.event_id != goats.event_id
+    return live, kites, goats
+
+
+def test_a_new_strand_begins_in_the_event_that_all_posts_speak_for_not_in_that_of_one_near_strand():
+    live, kites, goats = kites_and_goats()
+    joined(live, "stray", other=1.0).event_id = kites.event_id
+    live.weigh_again(SENTENCES_ALONE)
+    new = joined(live, "new", goat=0.42, other=0.45)
+    assert new.founder_id == "new"
+    assert new.event_id == goats.event_id
+
+
+def test_a_new_strand_that_is_near_nothing_is_an_event_of_its_own():
+    live, kites, goats = kites_and_goats()
+    assert joined(live, "new", kite=0.2, goat=0.2).event_id not in {kites.event_id, goats.event_id}
+
+
+def test_a_strand_that_was_put_into_the_wrong_event_leaves_it_when_it_grows():
+    live, kites, goats = kites_and_goats()
+    strand = joined(live, "first", kite=0.3, goat=0.35)
+    assert strand.event_id == goats.event_id
+    assert joined(live, "second", kite=0.6) is strand
+    assert strand.event_id == kites.event_id
+    assert {live.narratives[live.micros[one].narrative_id].event_id for one in strand.members} == {kites.event_id}
+    assert joined(live, "after", other=0.85).event_id == kites.event_id  # it is near that strand alone
+
+
+def test_a_strand_that_fits_no_event_any_more_when_it_grows_is_one_of_its_own():
+    live, kites, goats = kites_and_goats()
+    strand = joined(live, "first", kite=0.3, goat=0.35)
+    assert joined(live, "second") is strand
+    assert strand.event_id not in {kites.event_id, goats.event_id}
+
+
+def test_a_strand_alone_in_its_event_keeps_it_when_it_grows():
+    live, _, _ = kites_and_goats()
+    strand = joined(live, "first", kite=0.1, goat=0.1)
+    before = strand.event_id
+    assert joined(live, "second", goat=0.1) is strand
+    assert strand.event_id == before
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_nearest_event_is_the_one_with_the_greatest_mean_of_nearest_strand_and_all_posts(seed):
+    generator = np.random.default_rng(seed)
+    events = [f"e-{one}" for one in generator.integers(0, 5, int(generator.integers(1, 600)))]
+    similarities, sizes = generator.uniform(-1.0, 1.0, len(events)), generator.integers(1, 50, len(events))
+    rows = EventRows()
+    for event_id in events:
+        rows.put(event_id)
+    means = {}
+    for event_id in dict.fromkeys(events):
+        own = [row for row, one in enumerate(events) if one == event_id]
+        of_all = sum(similarities[row] * sizes[row] for row in own) / sum(sizes[row] for row in own)
+        means[event_id] = 0.5 * (max(similarities[row] for row in own) + of_all)
+        assert rows.strands_of(own[0]) == len(own)
+    event_id, similarity = rows.nearest(similarities, sizes)
+    assert abs(similarity - means[event_id]) < 1e-9
+    assert means[event_id] >= max(means.values()) - 1e-9
