@@ -11,7 +11,7 @@ from rich.progress import Progress
 from detectors.static import StaticTable, distilled
 from streams.backends import BatchEncoder
 from streams.errors import EmberwatchError
-from streams.models import load_encoder
+from streams.sentence_model import load_encoder
 from streams.settings import Settings, variable_of
 from streams.static_model import write
 

@@ -24,7 +24,7 @@ from detectors.posts import clean, normalise
 from detectors.quotation import own_words
 from detectors.records import Look
 from detectors.scoring import Scorer
-from streams.models import SentenceEncoder, encoder_space, load_sentence_model
+from streams.sentence_model import SentenceEncoder, encoder_space, load_sentence_model
 from streams.settings import Settings
 
 if TYPE_CHECKING:

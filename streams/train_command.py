@@ -25,8 +25,9 @@ from detectors.incitement import IncitementWeights
 from detectors.posts import clean, normalise
 from detectors.training import Example, Figure
 from streams.errors import EmberwatchError
+from streams.heads import own_head_file
 from streams.json_lines import read_lines
-from streams.models import encoder_of, own_head_file
+from streams.models import encoder_of
 from streams.second_look import load_teacher
 from streams.settings import Settings, variable_of
 

@@ -22,8 +22,8 @@ from detectors.incitement import FEATURES, HeadWeights, IncitementWeights
 from detectors.training import Example
 from streams import train_command
 from streams.errors import EmberwatchError
-from streams.models import SentenceEncoder, encoder_space, load_sentence_model
 from streams.second_look import NAME, SCALE, save, tuned_layers, tuned_space
+from streams.sentence_model import SentenceEncoder, encoder_space, load_sentence_model
 from streams.settings import Settings
 
 if TYPE_CHECKING:

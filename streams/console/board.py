@@ -15,8 +15,8 @@ from typing import Literal
 from msgspec import Struct
 
 from detectors.records import SEVERITIES, Alert, DataHealth, Feedback, Narrative, NarrativeChange
+from streams.heads import heads_come_for
 from streams.metrics import CLOSING_TRANSITIONS
-from streams.models import heads_come_for
 
 CLOSED_ALERTS = 200
 """Closed alerts that are kept, the newest."""

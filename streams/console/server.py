@@ -28,8 +28,8 @@ from streams.console.board import Board
 from streams.console.follower import Follower
 from streams.console.rates import Rates
 from streams.errors import EmberwatchError
+from streams.heads import check_heads
 from streams.log import get_logger, values
-from streams.models import check_heads
 from streams.settings import Secret, Settings, variable_of
 
 ButtonWord = Literal["acknowledge", "dismiss"]

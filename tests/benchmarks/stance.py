@@ -19,7 +19,8 @@ from detectors.posts import clean, normalise
 from detectors.stance import stance_of
 from detectors.stance_head import ATTITUDES
 from detectors.stance_training import Example, Told
-from streams.models import encoder_of, load_weights
+from streams.heads import load_weights
+from streams.models import encoder_of
 from streams.settings import Settings
 from streams.train_stance_command import examples_of, figures, written
 

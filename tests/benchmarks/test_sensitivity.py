@@ -14,7 +14,8 @@ from detectors.embedding import HashEncoder
 from detectors.injection import Mixture, Shape, neutral_texts
 from detectors.policy import Configuration
 from detectors.scoring import Scorer
-from streams.models import configuration_of, load_scorer, load_weights
+from streams.heads import load_weights
+from streams.models import configuration_of, load_scorer
 from streams.settings import load_settings
 
 

@@ -30,8 +30,10 @@ from detectors.scoring import Scorer
 from detectors.state import MonitorState
 from detectors.vectors import quantise
 from streams.backends import WARM_UP
-from streams.models import SentenceEncoder, configuration_of, encoder_of, load_encoder, load_scorer, load_weights
+from streams.heads import load_weights
+from streams.models import configuration_of, encoder_of, load_scorer
 from streams.score_worker import MAX_BATCH
+from streams.sentence_model import SentenceEncoder, load_encoder
 from streams.settings import Settings, Tier
 
 DISTINCT_TEXTS = 1000

@@ -12,7 +12,7 @@ from detectors.records import Forecast
 from detectors.replay import opening_entries, source_end
 from detectors.scoring import Scorer
 from detectors.timelines import Recorder, moments_of, published_timeline
-from streams.models import load_weights
+from streams.heads import load_weights
 
 START = datetime(2026, 6, 5, 12, tzinfo=UTC)
 

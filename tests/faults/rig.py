@@ -43,10 +43,11 @@ from detectors.state import MonitorState
 from streams import publish, topics
 from streams.embedded_broker import free_port
 from streams.faust_app import group_of
+from streams.heads import load_weights
 from streams.json_lines import read_lines
 from streams.kafka_clients import admin_client, producer, read_to_end
 from streams.lag import GroupLag, lag
-from streams.models import configuration_of, load_weights
+from streams.models import configuration_of
 from streams.settings import PREFIX, Settings
 from streams.topics import Name, topic_name
 

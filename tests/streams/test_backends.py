@@ -10,7 +10,7 @@ from detectors.embedding import Encoder
 from streams import backends
 from streams.backends import LEAST_COSINE, WARM_UP, BatchEncoder
 from streams.errors import SettingsError
-from streams.models import SentenceEncoder, load_encoder
+from streams.sentence_model import SentenceEncoder, load_encoder
 
 TEXTS = [
     "",

@@ -39,8 +39,8 @@ from streams.console import follower
 from streams.control_records import decode_configuration
 from streams.dead_letters import letter_of
 from streams.errors import EmberwatchError, SettingsError
+from streams.heads import load_weights
 from streams.json_lines import read_lines
-from streams.models import load_weights
 from streams.settings import Secret, Settings, load_configuration, load_settings
 from streams.snapshots import Envelope
 

@@ -9,8 +9,8 @@ from detectors.scoring import Scorer
 from streams import topics
 from streams.cli import emberwatch
 from streams.day import run_day, with_horizon
+from streams.heads import load_weights
 from streams.load import Load, Measured, Mixture, Watch, find_knee, knee, workers
-from streams.models import load_weights
 
 
 def measured(rate, *, p99=0.1, backlog=0):

@@ -14,9 +14,9 @@ from detectors.scoring import Scorer
 from streams import publish, topics
 from streams.control_records import last_configuration
 from streams.errors import SettingsError
+from streams.heads import load_weights
 from streams.json_lines import read_lines
 from streams.kafka_clients import producer, read_to_end
-from streams.models import load_weights
 from streams.monitor_worker import ensure_configuration
 from streams.topics import topic_name
 

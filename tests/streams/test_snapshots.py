@@ -9,8 +9,8 @@ from detectors.monitor import fold, new_state
 from detectors.posts import decode_post
 from detectors.scoring import Scorer
 from streams import topics
+from streams.heads import load_weights
 from streams.kafka_clients import producer, read_to_end
-from streams.models import load_weights
 from streams.shard_sender import ShardSender
 from streams.snapshots import CHUNK_PREFIX, MANIFEST_PREFIX, Envelope, Snapshots
 from streams.topics import topic_name

@@ -9,7 +9,8 @@ from detectors.static import StaticTable
 from streams import distill_command, static_model
 from streams.backends import BatchEncoder
 from streams.errors import SettingsError
-from streams.models import configuration_of, encoder_of, load_checker, load_encoder, load_scorer, space_of_settings
+from streams.models import configuration_of, encoder_of, load_checker, load_scorer, space_of_settings
+from streams.sentence_model import load_encoder
 from streams.settings import Settings
 
 FAST = Settings(tier="fast", threads=1)

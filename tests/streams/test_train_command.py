@@ -10,7 +10,7 @@ from detectors.taxonomy import CLASSES
 from detectors.training import is_held_out
 from streams import train_command
 from streams.errors import EmberwatchError
-from streams.models import heads_come_for, load_weights
+from streams.heads import heads_come_for, load_weights
 from streams.settings import Settings
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `train`)")

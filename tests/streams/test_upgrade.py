@@ -18,9 +18,9 @@ from detectors.posts import decode_post
 from detectors.records import Alert
 from detectors.scoring import Scorer
 from streams import topics
+from streams.heads import load_weights
 from streams.journal_file import export, read_journal
 from streams.kafka_clients import producer, read_to_end
-from streams.models import load_weights
 from streams.snapshots import Envelope
 from streams.topics import topic_name
 
