@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -54,6 +54,7 @@ FACTS: dict[str, str] = {
     "forecast_large": "the forecast of its final size reaches the size that the policy calls large",
     "claim_matched": "the narrative repeats a fact-checked claim, whatever its rating",
     "claim_rated_false": "the narrative repeats a claim that fact-checkers rated false",
+    "claim_already_paged": "such a claim is on the open page of another narrative",
     "claim_rated_true": "the narrative repeats a claim that fact-checkers rated true",
     "contested": "of the posts with own words more than usual ask whether it is true, or deny it",
     "unconfirmed": "a notable share of the posts pass it on without vouching for it (reportedly, may be, up to so many)"
@@ -110,6 +111,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     forecast_large: bool = False
     claim_matched: bool = False
     claim_rated_false: bool = False
+    claim_already_paged: bool = False
     claim_rated_true: bool = False
     contested: bool = False
     unconfirmed: bool = False
@@ -145,6 +147,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     calls: int = 0
     named: NamedPersons = NamedPersons()
     retold: Retold | None = None
+    paged_alert: str | None = None
+    """Id of the other alert that pages on such a claim."""
     alike: ActingAlike | None = None
     crisis: Crisis | None = None
     """Declared crisis that lowers the thresholds for it."""
@@ -219,6 +223,12 @@ class Case(Struct, kw_only=True):
     review_at_s: float | None = None
     review_note: str | None = None
     review_outcome: str | None = None
+
+    def pages_on(self, claim_ids: Collection[str]) -> bool:
+        """Whether it is live, a page, and was sent with one of these claims, read as false."""
+        if not self.is_live() or self.severity != "page":
+            return False
+        return any(self.told_claims.get(claim_id) == "false" for claim_id in claim_ids)
 
     def tells_of(self, kind: Kind) -> bool:
         """Whether it is live and of this kind."""
@@ -325,6 +335,7 @@ def establish(
     case: Case | None = None,
     named: NamedPersons = NOBODY,
     retold: Retold | None = None,
+    paged_alert: str | None = None,
     alike: ActingAlike | None = None,
     forecast: Forecast | None = None,
     looks: LookSummary = NOT_LOOKED_AT,
@@ -368,6 +379,8 @@ def establish(
         forecast=forecast,
         claim_matched=bool(matched),
         claim_rated_false=any(claim.verdict == "false" for claim in matched),
+        claim_already_paged=paged_alert is not None,
+        paged_alert=paged_alert,
         claim_rated_true=any(claim.verdict == "true" for claim in matched),
         contested=(_is_contested(tally, falsehood) and looks.doubting_of(tally.doubting) >= falsehood.contested_posts),
         unconfirmed=tally.hedging >= falsehood.unconfirmed_posts and hedging_share >= falsehood.unconfirmed_share,

@@ -31,7 +31,7 @@ from detectors.alerts import (
 from detectors.crises import concerns, in_force, under
 from detectors.entries import Vector
 from detectors.event_time import BEGINNING_S
-from detectors.falsehood import matched_claim, rated_anew
+from detectors.falsehood import linked_claim, matched_claim, rated_anew
 from detectors.inherited import FOUND_AGAIN, Inherited, found_in, not_found_again, said
 from detectors.labels import label_of
 from detectors.looked import Looked, LookSummary
@@ -187,10 +187,10 @@ class Assessor:
             return
         now_s = self._core.time.greatest_at_s
         transition = apply_feedback(case, feedback, now_s, narrative.tally.posts)
-        if feedback.word == "link_claim":
-            self._match_claims(narrative)
         if transition is not None:
             yield from self._published(narrative, case, transition, None)
+        if feedback.word == "link_claim":
+            yield from self._assess(narrative, case, now_s)
         into = self._by_alert_id(feedback.into_alert_id) if feedback.word == "merge" else None
         if into is not None and into is not case and "merged" not in {into.state, case.state}:
             yield from self._merge_cases(into, case, narrative)
@@ -371,16 +371,18 @@ class Assessor:
             growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)
         named = self._named(narrative, configuration)
+        claims = self._as_published(narrative)
         return establish(
             narrative.tally,
             growth,
             counted,
-            self._as_published(narrative),
+            claims,
             now_s,
             configuration,
             case=case,
             named=named,
             retold=self._retold(narrative, named, now_s, configuration),
+            paged_alert=self._paged_alert(narrative, claims, configuration),
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
@@ -481,12 +483,32 @@ class Assessor:
             expected=growth.expected,
         )
 
+    def _paged_alert(
+        self, narrative: NarrativeState, claims: Sequence[MatchedClaim], configuration: Configuration
+    ) -> str | None:
+        """The alert of another narrative that pages on one of the claims rated false that this one repeats."""
+        least = configuration.falsehood.match_probability
+        false = [one.claim_id for one in claims if one.verdict == "false" and one.probability >= least]
+        if not false:
+            return None
+        others = (case for case in self._core.cases.values() if case.narrative_id != narrative.narrative_id)
+        return next((case.alert_id for case in others if case.pages_on(false)), None)
+
     def _as_published(self, narrative: NarrativeState) -> tuple[MatchedClaim, ...]:
-        """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once."""
-        if narrative.matched_at_claims == self._core.claims_version:
-            return narrative.matches
-        found = [(self._state.claims.entry(match.claim_id), match) for match in narrative.matches]
-        return tuple(rated_anew(entry, match) for entry, match in found if entry is not None)
+        """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once.
+
+        A claim that a person linked its alert with is matched, whatever the comparison says.
+        """
+        matches = narrative.matches
+        if narrative.matched_at_claims != self._core.claims_version:
+            found = [(self._state.claims.entry(match.claim_id), match) for match in matches]
+            matches = tuple(rated_anew(entry, match) for entry, match in found if entry is not None)
+        case = self._core.cases.get(narrative.narrative_id)
+        if case is None or not case.linked_claim_ids:
+            return matches
+        linked = [self._state.claims.entry(claim_id) for claim_id in case.linked_claim_ids]
+        compared = [match for match in matches if match.claim_id not in case.linked_claim_ids]
+        return (*[linked_claim(entry) for entry in linked if entry is not None], *compared)
 
     def _match_if_due(self, narrative: NarrativeState) -> None:
         new_claims = narrative.matched_at_claims != self._core.claims_version

@@ -372,6 +372,15 @@ def matched_claim(entry: ClaimEntry, match: ClaimMatch) -> MatchedClaim:
     )
 
 
+def linked_claim(entry: ClaimEntry) -> MatchedClaim:
+    """What an alert says of a claim that a person linked it with; raises ValueError for a withdrawn claim."""
+    if entry.claim is None:
+        raise ValueError(f"claim {entry.claim_id} has been withdrawn")
+    verdict = verdict_of(entry.claim.review_rating)
+    surely = ClaimMatch(claim_id=entry.claim_id, similarity=1.0, probability=1.0, verdict=verdict)
+    return msgspec.structs.replace(matched_claim(entry, surely), linked=True)
+
+
 def rated_anew(entry: ClaimEntry, match: MatchedClaim) -> MatchedClaim:
     """Return a match with what its claim says now; how sure it is stays until it is matched again."""
     claim = entry.claim

@@ -297,8 +297,14 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 DEFAULT_RULES = (
     Rule(
         name="false claim spreads",
-        when=("spreading", "claim_rated_false", "not correction_led"),
+        when=("spreading", "claim_rated_false", "not claim_already_paged", "not correction_led"),
         severity="page",
+        kind="false_narrative",
+    ),
+    Rule(
+        name="false claim spreads that is on an open page already",
+        when=("spreading", "claim_rated_false", "claim_already_paged", "not correction_led"),
+        severity="notice",
         kind="false_narrative",
     ),
     Rule(
@@ -343,6 +349,7 @@ DEFAULT_RULES = (
 )
 """Severe first; the first rule that holds gives the severity, every rule that holds gives its kind.
 
+A rumour is told by several narratives; its claim pages once, and again when that page has ended and it still spreads.
 A person named pages only among calls to violence. By itself it is a notice: "identified as X" reads the same in a
 rumour and in the news an hour later, and on the stream of task E a page for it would have been one for a true story.
 """

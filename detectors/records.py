@@ -246,6 +246,8 @@ class MatchedClaim(Struct, frozen=True, kw_only=True, omit_defaults=True):
     probability: float
     satire: bool = False
     """The fact-checkers label it as satire."""
+    linked: bool = False
+    """A person said that it is this claim; nothing was compared."""
     shared: tuple[str, ...] = ()
     """Names, numbers and rare words that the narrative shares with the claim, the rarest first."""
     differing: tuple[str, ...] = ()

@@ -303,6 +303,10 @@ def _harm_reasons(facts: Facts) -> Iterator[Reason]:
             expected=falsehood.match_probability,
             words=f"repeats {claim_words(claim)}",
         )
+    if facts.paged_alert is not None:
+        yield Reason(
+            signal="claim_already_paged", measured=1.0, words=f"such a claim is on the page {facts.paged_alert} already"
+        )
     if facts.contested:
         yield Reason(
             signal="contested",
@@ -521,6 +525,8 @@ def claim_words(claim: MatchedClaim) -> str:
     known = claim.rating and claim.rating != UNKNOWN_RATING
     rated = f"rated “{claim.rating}” by {who}" if known else f"fact-checked by {who}, rating unknown"
     text = _shortened(claim.claim, CLAIM_LENGTH)
+    if claim.linked:
+        return f"a claim {rated}: “{text}” (a person linked it)"
     why = f"; shared: {', '.join(claim.shared)}" if claim.shared else ""
     but = f"; differs: {'; '.join(claim.differing)}" if claim.differing else ""
     return f"a claim {rated}: “{text}” (probability of the match {claim.probability:.2f}{why}{but})"

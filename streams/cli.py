@@ -399,9 +399,18 @@ def alerts(follow: bool, as_json: bool, severity: str | None) -> int | None:
 @click.argument("word", type=click.Choice(FEEDBACK_WORDS + OUTCOME_WORDS), metavar="WORD")
 @click.option("--by", help="Who says so (else the name of the user).")
 @click.option("--note", help="A note in your own words.")
-def feedback(alert_id: str, word: str, by: str | None, note: str | None) -> int | None:
-    """Say what you made of an alert: acknowledge, confirm, dismiss, mute, resolve, note, removed, no_breach ..."""
-    return _run("streams.feedback", alert_id=alert_id, word=word, by=by, note=note)
+@click.option("--claim", metavar="CLAIM_ID", help="With link_claim: the fact-check that it repeats.")
+@click.option("--into", metavar="ALERT_ID", help="With merge: the alert that it belongs to.")
+@click.option("--until", help="With snooze: 90m, 24h, 3d or a time; else until its posts have doubled.")
+def feedback(
+    alert_id: str, word: str, by: str | None, note: str | None, claim: str | None, into: str | None, until: str | None
+) -> int | None:
+    """Say what you made of an alert: acknowledge, confirm, dismiss, resolve or note.
+
+    What it sends from now on: snooze, mute or escalate. What belongs to it: link_claim or merge. What the trust team
+    did: removed, labelled, no_breach or other.
+    """
+    return _run("streams.feedback", alert_id=alert_id, word=word, by=by, note=note, claim=claim, into=into, until=until)
 
 
 @emberwatch.group()

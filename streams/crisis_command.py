@@ -1,10 +1,9 @@
 """`emberwatch crisis`: declare a crisis, stand it down, and report what was done under it."""
 
 import getpass
-import re
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,9 +21,7 @@ from streams.errors import EmberwatchError
 from streams.kafka_clients import demand_topic, producer, read_to_end
 from streams.settings import Settings
 from streams.topics import Name, topic_name
-
-_SPAN = re.compile(r"(\d+)\s*([mhd])")
-_UNIT = {"m": "minutes", "h": "hours", "d": "days"}
+from streams.until import end_of
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -56,7 +53,7 @@ def declare(
         at=now,
         scope=_scope(scope),
         threshold_ratio=_ratio(thresholds),
-        expires_at=_end(until, now),
+        expires_at=end_of(until, now),
     )
     send(settings, crisis)
     click.echo(crisis.crisis_id)
@@ -139,13 +136,3 @@ def _ratio(thresholds: str) -> float:
     if not LEAST_RATIO <= ratio <= 1.0:
         raise EmberwatchError(f"thresholds {thresholds!r}: from {100 * LEAST_RATIO:.0f}% to 100%")
     return ratio
-
-
-def _end(until: str, now: datetime) -> datetime:
-    if span := _SPAN.fullmatch(until.strip()):
-        return now + timedelta(**{_UNIT[span[2]]: int(span[1])})
-    try:
-        end = datetime.fromisoformat(until)
-    except ValueError:
-        raise EmberwatchError(f"until {until!r}: write a span (90m, 24h, 3d) or a time (RFC 3339)") from None
-    return end if end.tzinfo else end.replace(tzinfo=UTC)

@@ -73,6 +73,7 @@ class Streams:
     """Makes posts and whole journals, and folds them."""
 
     start_s = START_S
+    words = WORDS
 
     def __init__(self):
         self.scorer = Scorer(HashEncoder(), WEIGHTS, cache_texts=50_000)

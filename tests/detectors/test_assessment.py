@@ -175,6 +175,55 @@ def test_without_a_fact_check_the_verdict_tells_whether_a_person_has_looked(stre
     assert alerts_of(outputs)[-1].verdict == verdict
 
 
+@pytest.fixture
+def retold(streams):
+    """State with an open page on a claim rated false, the alert of another story that a person links with the claim."""
+    start_s = streams.start_s
+    other = streams.burst(start_s + 100, posts=16, words=streams.words[1], name="q", first_offset=16)
+    entries = [
+        streams.configured(source_partitions=1),
+        streams.claim(0, CLAIM),
+        *streams.burst(start_s, posts=16),
+        *other,
+        Tick(now_at_s=start_s + 200.0),
+    ]
+    outputs, state = streams.fold(entries)
+    page, watch = (alerts_of(outputs)[place].alert_id for place in (0, -1))
+    last = {alert.alert_id: alert.severity for alert in alerts_of(outputs)}
+    assert (last[page], last[watch]) == ("page", "watch")
+    linked = streams.feedback(0, "link_claim", alert_id=watch, claim_id="c", at_s=start_s + 210)
+    more = streams.burst(start_s + 220, posts=4, words=streams.words[1], name="r", first_offset=32)
+    outputs, state = streams.fold([linked, *more, Tick(now_at_s=start_s + 260.0)], state)
+    return page, alerts_of(outputs)[-1], state
+
+
+def test_a_claim_that_a_person_links_counts_as_matched_until_it_is_withdrawn(streams, retold):
+    _, other, state = retold
+    [claim] = other.matched_claims
+    assert (claim.claim_id, claim.verdict, claim.linked, claim.probability) == ("c", "false", True, 1.0)
+    assert any(reason.words.endswith("(a person linked it)") for reason in other.reasons)
+    outputs, _ = streams.fold([withdrawal(1), Tick(now_at_s=streams.start_s + 400.0)], state)
+    last = [alert for alert in alerts_of(outputs) if alert.alert_id == other.alert_id][-1]
+    assert (last.severity, last.matched_claims, last.kinds) == ("watch", (), ("viral",))
+
+
+def test_a_claim_that_is_on_an_open_page_pages_for_no_other_narrative(retold):
+    page, other, _ = retold
+    assert (other.severity, other.kinds) == ("notice", ("false_narrative", "viral"))
+    [reason] = [reason.words for reason in other.reasons if reason.signal == "claim_already_paged"]
+    assert reason == f"such a claim is on the page {page} already"
+
+
+def test_a_claim_pages_again_when_its_page_is_dismissed_and_another_narrative_goes_on(streams, retold):
+    page, other, state = retold
+    at_s = streams.start_s + 280
+    more = streams.burst(at_s, posts=16, words=streams.words[1], name="s", first_offset=36)
+    dismissed = streams.feedback(1, "dismiss", alert_id=page, at_s=at_s)
+    outputs, _ = streams.fold([dismissed, *more, Tick(now_at_s=at_s + 200.0)], state)
+    last = alerts_of(outputs)[-1]
+    assert (last.alert_id, last.severity) == (other.alert_id, "page")
+
+
 def test_a_story_of_reshares_alone_has_a_label_and_is_matched_with_what_it_says(streams):
     reshares = [
         streams.post(f"r{n}", streams.start_s + 5 * n, f"RT @who: {CLAIM}", offset=n, kind="reshare") for n in range(16)
