@@ -120,7 +120,7 @@ def _run(settings: Settings, console: Console, *, once: bool) -> int:
         parts = _parts(settings_for(settings, address), folder, console)
         ending.callback(parts.stop)
         metrics = tuple(map(parts.metrics_url, parts.metrics_ports))
-        links = Links(parts.settings.console_url, metrics, os.path.relpath(folder))
+        links = Links(parts.settings.console_url, metrics, os.path.relpath(folder), address)
         display: Display = Screen(console, links) if console.is_terminal else Lines(console, links)
         demo = _Demo(parts, display)
         ending.callback(demo.end)

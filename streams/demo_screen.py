@@ -79,6 +79,12 @@ class Links:
     console: str
     metrics: tuple[str, ...]
     logs: str
+    broker: str
+    """Address for commands of one's own."""
+
+    def broker_words(self) -> str:
+        """How to ask it: `emberwatch why`, `alerts`, `feedback` and the others."""
+        return f"EMBERWATCH_BROKER={self.broker} emberwatch alerts"
 
     def of(self, alert: Alert) -> str:
         """Page of an alert's narrative."""
@@ -138,6 +144,7 @@ class Lines:
         for url in links.metrics:
             self._say(f"metrics {url}")
         self._say(f"logs    {links.logs}")
+        self._say(f"ask     {links.broker_words()}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -260,6 +267,7 @@ def _foot(links: Links, width: int) -> list[Text]:
         Text.assemble("look    ", (links.console, "blue"), "   Ctrl-C ends everything"),
         Text.assemble("metrics ", *((f"{url}   ", "blue") for url in links.metrics)),
         Text(f"logs    {links.logs}", style="dim"),
+        Text(f"ask     {links.broker_words()}", style="dim"),
     ]
     for line in lines:
         line.truncate(width, overflow="ellipsis")

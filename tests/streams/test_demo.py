@@ -34,7 +34,12 @@ from streams.demo_screen import Lines, Links, Progress, picture
 from streams.sample.verdict import ORDINARY, judge, story_of_posts
 
 AT = datetime(2026, 6, 5, 14, 0, tzinfo=UTC)
-LINKS = Links("http://127.0.0.1:8080", ("http://127.0.0.1:9101/metrics", "http://127.0.0.1:9102/metrics"), "/tmp/logs")
+LINKS = Links(
+    "http://127.0.0.1:8080",
+    ("http://127.0.0.1:9101/metrics", "http://127.0.0.1:9102/metrics"),
+    "/tmp/logs",
+    "127.0.0.1:9092",
+)
 STORIES = {"p-rumour": "rumour", "p-call": "call", "p-protest": "protest", "p-joke": "joke", "p-bins": ORDINARY}
 
 
