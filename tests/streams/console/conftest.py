@@ -210,6 +210,7 @@ class Story:
                 matched_claims=(),
                 label="burn depot tonight eight harbour street",
                 detected_at=OPENED + timedelta(minutes=3),
+                review=Review(by="Kim", at=NOW),  # a word that is no judgement: a claim linked, an alert snoozed
             ),
             self.alert(
                 "a-named",

@@ -97,6 +97,7 @@ def test_the_board_shows_open_alerts_and_how_alive_the_input_is(story):
         assert words in html
     for words in ("Late posts", "Language not judged"):
         assert words in html
+    assert "unreviewed, last word by <bdi>Kim</bdi>" in html
     assert "festival line-up rumours" in html.partition("Recently closed")[2]
 
 
