@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import math
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -335,7 +335,7 @@ def establish(
     case: Case | None = None,
     named: NamedPersons = NOBODY,
     retold: Retold | None = None,
-    paged_alert: str | None = None,
+    others: Iterable[Case] = (),
     alike: ActingAlike | None = None,
     forecast: Forecast | None = None,
     looks: LookSummary = NOT_LOOKED_AT,
@@ -345,8 +345,8 @@ def establish(
 
     Claims below the match probability are left out. While an alert is open and has not peaked the narrative stays
     `viral`, so that a fact-check or a call that comes a little later still finds it so. What second looks say
-    replaces what the first look said; while they are awaited, nothing is said of incitement. What decides nothing and
-    is only `told` on records can be left out.
+    replaces what the first look said; while they are awaited, nothing is said of incitement. `others` are the cases of
+    other narratives. What decides nothing and is only `told` on records can be left out.
     """
     falsehood, incitement = configuration.falsehood, configuration.incitement
     matched = tuple(
@@ -355,6 +355,8 @@ def establish(
             key=lambda claim: (-claim.probability, claim.claim_id),
         )
     )
+    false = [claim.claim_id for claim in matched if claim.verdict == "false"]
+    paged_alert = next((other.alert_id for other in others if other.pages_on(false)), None) if false else None
     window_s = configuration.virality.window_s
     window_posts, stanced, correcting = tally.window(now_s, window_s)
     correction_share = correcting / (MILLI * stanced) if stanced else 0.0
@@ -378,7 +380,7 @@ def establish(
         forecast_large=forecast is not None and forecast.posts >= configuration.virality.large_forecast_posts,
         forecast=forecast,
         claim_matched=bool(matched),
-        claim_rated_false=any(claim.verdict == "false" for claim in matched),
+        claim_rated_false=bool(false),
         claim_already_paged=paged_alert is not None,
         paged_alert=paged_alert,
         claim_rated_true=any(claim.verdict == "true" for claim in matched),

@@ -371,18 +371,18 @@ class Assessor:
             growth = with_course(growth, narrative.tally, now_s, self._core.population, configuration.virality)
         counted = counts(narrative.tally, now_s, configuration.virality)
         named = self._named(narrative, configuration)
-        claims = self._as_published(narrative)
+        others = (other for other in self._core.cases.values() if other.narrative_id != narrative.narrative_id)
         return establish(
             narrative.tally,
             growth,
             counted,
-            claims,
+            self._as_published(narrative),
             now_s,
             configuration,
             case=case,
             named=named,
             retold=self._retold(narrative, named, now_s, configuration),
-            paged_alert=self._paged_alert(narrative, claims, configuration),
+            others=others,
             alike=self._state.coordination.assess(
                 narrative.tally.authors, counted.authors, self._configuration.coordination
             ),
@@ -482,17 +482,6 @@ class Assessor:
             accounts=counted.window_authors,
             expected=growth.expected,
         )
-
-    def _paged_alert(
-        self, narrative: NarrativeState, claims: Sequence[MatchedClaim], configuration: Configuration
-    ) -> str | None:
-        """The alert of another narrative that pages on one of the claims rated false that this one repeats."""
-        least = configuration.falsehood.match_probability
-        false = [one.claim_id for one in claims if one.verdict == "false" and one.probability >= least]
-        if not false:
-            return None
-        others = (case for case in self._core.cases.values() if case.narrative_id != narrative.narrative_id)
-        return next((case.alert_id for case in others if case.pages_on(false)), None)
 
     def _as_published(self, narrative: NarrativeState) -> tuple[MatchedClaim, ...]:
         """Matches of a narrative as their claims are now: what was withdrawn or rated anew since counts at once.

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -353,48 +353,39 @@ def differences(query: Wording, one: Candidate) -> tuple[str, ...]:
 
 def matched_claim(entry: ClaimEntry, match: ClaimMatch) -> MatchedClaim:
     """What an alert says of a match; raises ValueError for a withdrawn claim."""
-    claim = entry.claim
-    if claim is None:
-        raise ValueError(f"claim {entry.claim_id} has been withdrawn")
-    rating = claim.review_rating
     return MatchedClaim(
         claim_id=entry.claim_id,
-        claim=claim.claim_reviewed,
-        url=claim.url,
-        publisher=claim.author.name if claim.author else None,
-        rating=rating_words(rating),
-        verdict=match.verdict,
         similarity=match.similarity,
         probability=match.probability,
-        satire=is_satire(rating),
         shared=match.shared,
         differing=match.differing,
+        **_as_rated(entry),
     )
 
 
 def linked_claim(entry: ClaimEntry) -> MatchedClaim:
     """What an alert says of a claim that a person linked it with; raises ValueError for a withdrawn claim."""
-    if entry.claim is None:
-        raise ValueError(f"claim {entry.claim_id} has been withdrawn")
-    verdict = verdict_of(entry.claim.review_rating)
-    surely = ClaimMatch(claim_id=entry.claim_id, similarity=1.0, probability=1.0, verdict=verdict)
-    return msgspec.structs.replace(matched_claim(entry, surely), linked=True)
+    return MatchedClaim(claim_id=entry.claim_id, similarity=1.0, probability=1.0, linked=True, **_as_rated(entry))
 
 
 def rated_anew(entry: ClaimEntry, match: MatchedClaim) -> MatchedClaim:
     """Return a match with what its claim says now; how sure it is stays until it is matched again."""
+    return msgspec.structs.replace(match, **_as_rated(entry))
+
+
+def _as_rated(entry: ClaimEntry) -> dict[str, Any]:
+    """What a fact-check says, by the fields of `MatchedClaim`."""
     claim = entry.claim
     if claim is None:
         raise ValueError(f"claim {entry.claim_id} has been withdrawn")
-    return msgspec.structs.replace(
-        match,
-        claim=claim.claim_reviewed,
-        url=claim.url,
-        publisher=claim.author.name if claim.author else None,
-        rating=rating_words(claim.review_rating),
-        verdict=verdict_of(claim.review_rating),
-        satire=is_satire(claim.review_rating),
-    )
+    return {
+        "claim": claim.claim_reviewed,
+        "url": claim.url,
+        "publisher": claim.author.name if claim.author else None,
+        "rating": rating_words(claim.review_rating),
+        "verdict": verdict_of(claim.review_rating),
+        "satire": is_satire(claim.review_rating),
+    }
 
 
 def _claim_wording(entry: ClaimEntry) -> Wording:

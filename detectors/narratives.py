@@ -600,7 +600,7 @@ class Narratives:
     def _take_event(self, narrative: NarrativeState) -> None:
         narrative.event_id = self.strands[self.micros[narrative.members[0]].strand_id].event_id
 
-    def _found_strand(self, post: ScoredPost, event_id: str | None, names: "_Names") -> Strand:
+    def _found_strand(self, post: ScoredPost, event_id: str | None, names: _Names) -> Strand:
         strand_id = names.strand_id
         strand = Strand(
             strand_id=strand_id,
@@ -616,7 +616,7 @@ class Narratives:
             self._events.put(strand.event_id)
         return strand
 
-    def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, names: "_Names") -> str:
+    def _found(self, post: ScoredPost, vector: Vector, whole_vector: Floats, strand: Strand, names: _Names) -> str:
         micro_id, narrative_id = names.micro_id, names.narrative_id
         micro = MicroCluster(
             micro_id=micro_id,
@@ -653,7 +653,7 @@ class Narratives:
         self._wordings.setdefault(micro.strand_id, Wordings()).put(micro.micro_id, whole_vector)
         self._by_words.setdefault(_words_key(micro.vector), micro.micro_id)
 
-    def _unused(self, post_id: str) -> "_Names":
+    def _unused(self, post_id: str) -> _Names:
         """Names that are free: a post may come again when the index has forgotten it."""
         for generation in count():
             micro_id, strand_id, narrative_id = [name_after(post_id, kind, generation) for kind in FOUNDED]

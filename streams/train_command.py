@@ -120,19 +120,25 @@ def taught(settings: Settings, fitted: Sequence[Example], console: Console) -> l
 
 def check_target(settings: Settings, out: Path | None) -> None:
     """Raise `EmberwatchError`, before minutes of work, where nothing says where the head is to be kept."""
-    if out is None and settings.heads is None:
+    if out is None:
+        own_heads(settings)
+
+
+def own_heads(settings: Settings) -> Path:
+    """Folder of one's own heads; raises `EmberwatchError` where none is set."""
+    if settings.heads is None:
         raise EmberwatchError(f"name a file with --out, or set {variable_of('heads')} to the folder of your own heads")
+    return settings.heads
 
 
 def target(settings: Settings, head: str, space: str) -> Path:
     """File of a head of this name and space in the folder of one's own heads, which is made where it is missing."""
-    if settings.heads is None:
-        raise EmberwatchError(f"{variable_of('heads')} is not set")
+    folder = own_heads(settings)
     try:
-        settings.heads.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EmberwatchError(f"{settings.heads}: {error.strerror or error}") from error
-    return own_head_file(settings.heads, head, space)
+        raise EmberwatchError(f"{folder}: {error.strerror or error}") from error
+    return own_head_file(folder, head, space)
 
 
 def how_used(out: Path, head: str, model: str) -> str:

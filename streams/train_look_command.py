@@ -49,8 +49,7 @@ def run(settings: Settings, *, data: Path, out: Path | None = None, passes: floa
     """Tune on `data`, write deltas and head into a folder (`out`, else `Settings.heads`); returns the exit status."""
     import torch
 
-    train_command.check_target(settings, out)
-    out = out or settings.heads or Path()
+    out = out or train_command.own_heads(settings)
     console = Console(stderr=True)
     seen = train_command.texts_in(data, ("posts", "stance"))
     fitted, held_out = train_command.examples(data, seen, ("en",), console, contrasts=True)

@@ -264,7 +264,7 @@ class Board:
             event_time_s = self._event_time_s
             if event_time_s is None and health is not None:
                 event_time_s = _watermark(health)
-            trained = newest is None or heads_come_for(newest.model, self._own_heads)
+            model = "" if newest is None else newest.model
             return Pulse(
                 state=self._state(now_s),
                 fault=self._fault,
@@ -278,7 +278,7 @@ class Board:
                 silent_partitions=None if health is None else health.silent_partitions,
                 unjudged_ratio=None if health is None else health.unjudged_ratio,
                 unjudged_narratives_ratio=self._unjudged_ratio(),
-                untrained_model="" if newest is None or trained else newest.model,
+                untrained_model="" if not model or heads_come_for(model, self._own_heads) else model,
                 unreadable_records=self._unreadable,
             )
 

@@ -2,9 +2,9 @@
 
 The stream is every file of `posts/` with rows that have `gold.story`; its other rows belong to no story, and alerts on
 them are neither right nor wrong. The background is every other file there; a row without `gold.event` is of the event
-that is named as its file. The clock
-of each background event is shifted, by a seeded rule, onto an event of the stream and run at `BACKGROUND_PER_MINUTE`
-posts a minute. Beside the detector runs a bare counter: "this root (of the background: this text) has N posts".
+that is named as its file. The clock of each background event is shifted, by a seeded rule, onto an event of the stream
+and run at `BACKGROUND_PER_MINUTE` posts a minute. Beside the detector runs a bare counter: "this root (of the
+background: this text) has N posts".
 """
 
 import sys

@@ -149,25 +149,13 @@ def _i2(corpus: Corpus) -> list[dict]:
                 inciting = round(posts * share)
                 if len(positive) < inciting or len(negative) < posts:
                     continue
-                draw = np.random.default_rng(SEED)
-                mixed = [
-                    np.mean(
-                        np.concatenate(
-                            [
-                                values[draw.choice(positive, inciting, replace=False)],
-                                values[draw.choice(negative, posts - inciting, replace=False)],
-                            ]
-                        )
-                    )
-                    for _ in range(DRAWN)
-                ]
-                clear = [np.mean(values[draw.choice(negative, posts, replace=False)]) for _ in range(DRAWN)]
+                mixed, clear = _means(values, positive, negative, posts, inciting)
                 out.append(
                     {
                         "task": "I2",
                         "corpus": corpus.name,
                         "metric": "auroc" if by == "evidence" else "auroc_by_mean",
-                        "value": auroc(np.array(mixed), np.array(clear)),
+                        "value": auroc(mixed, clear),
                         "anchor": I2_ANCHORS.get((corpus.name, posts, share)),
                         "posts": posts,
                         "share": share,
@@ -176,6 +164,21 @@ def _i2(corpus: Corpus) -> list[dict]:
                     }
                 )
     return out
+
+
+def _means(
+    values: np.ndarray, positive: np.ndarray, negative: np.ndarray, posts: int, inciting: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean values of drawn narratives of so many posts: with so many inciting ones, and with none."""
+    draw = np.random.default_rng(SEED)
+
+    def drawn(places: np.ndarray, count: int) -> np.ndarray:
+        return values[draw.choice(places, count, replace=False)]
+
+    mixed = [
+        np.mean(np.concatenate([drawn(positive, inciting), drawn(negative, posts - inciting)])) for _ in range(DRAWN)
+    ]
+    return np.array(mixed), np.array([np.mean(drawn(negative, posts)) for _ in range(DRAWN)])
 
 
 def _i3(corpora: list[Corpus]) -> list[dict]:
