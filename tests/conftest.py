@@ -27,15 +27,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="write the golden files again, to be looked at")
 
 
+_LOGGERS = [logging.getLogger(name) for name in (None, "kafka", "streams")]
+_LEVELS = [logger.level for logger in _LOGGERS]
+_COLLECTED_AT = gc.get_threshold()
+
+
 @pytest.fixture(autouse=True)
 def process_as_it_was() -> Iterator[None]:
-    """Take back what commands that run in this process do to its logs and its garbage collector."""
-    loggers = [logging.getLogger(name) for name in (None, "kafka", "streams")]
-    levels, thresholds = [logger.level for logger in loggers], gc.get_threshold()
+    """Take back what commands that run in this process do to its logs and its garbage collector.
+
+    Before each test too: a command may have run in a fixture that lives longer than one test.
+    """
+    _take_back()
     yield
-    for logger, level in zip(loggers, levels, strict=True):
+    _take_back()
+
+
+def _take_back() -> None:
+    for logger, level in zip(_LOGGERS, _LEVELS, strict=True):
         logger.setLevel(level)
-    gc.set_threshold(*thresholds)
+    gc.set_threshold(*_COLLECTED_AT)
     gc.unfreeze()
 
 

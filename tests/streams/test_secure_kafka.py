@@ -116,7 +116,8 @@ def test_only_the_operator_makes_topics(logins, role):
 
 def test_a_wrong_password_and_a_foreign_authority_are_refused_and_not_shown(logins, caplog):
     """Whatever a library logs at its most talkative, our own loggers and its own alike."""
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "kafka", "streams"):
+        caplog.set_level(logging.DEBUG, logger=name)
     score = logins.roles["score"]
     consumer(score).close()
     wrong = msgspec.structs.replace(score, sasl_password=Secret("wrong-but-secret"))
