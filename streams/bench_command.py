@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import platform
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +22,11 @@ from streams.settings import Settings
 FOLDER = Path(__file__).parent.parent / "tests" / "benchmarks"
 
 ALL = "all"
+
+FIRST = ("narratives", "virality", "claims", "incitement", "stance", "end-to-end", "throughput")
+"""Benchmarks of corpora; `all` runs them before those that make most of what they measure on."""
+
+_TAKES_A_FOLDER = re.compile(r"^def rows\(_?settings: Settings, data: Path\)", re.MULTILINE)
 
 SHOWN_APART = ("task", "corpus", "metric", "value", "anchor", "low", "high")
 """Keys of a row that have a place of their own; the others say what it is about."""
@@ -31,36 +39,55 @@ def run(
 
     Each benchmark is a module with `rows(settings, data)`; it names and skips what has no file in `data`. Some have
     `draw(rows, folder)`, and `peer_rows(settings, data)`, which measures other people's software on the same data.
+    All of them take hours: what is measured is printed and written at once, and one that fails ends no other. The exit
+    status is 1 then.
     """
     names = _names()
     wanted = names if name == ALL else [name]
     if unknown := [one for one in wanted if one not in names]:
         raise EmberwatchError(f"{unknown[0]}: no such benchmark; there are {', '.join([*names, ALL])}")
-    modules = [_load(one) for one in wanted]
-    if peers and not any(hasattr(module, "peer_rows") for module in modules):
+    modules = {one: _load(one) for one in wanted}
+    if peers and not any(hasattr(module, "peer_rows") for module in modules.values()):
         raise EmberwatchError(f"--peers: {name} has none")
     rows: list[dict[str, Any]] = []
-    drawn: list[Path] = []
-    for module in modules:
-        own = [
-            *module.rows(settings, data),
-            *(module.peer_rows(settings, data) if peers and hasattr(module, "peer_rows") else ()),
-        ]
+    failed: list[str] = []
+    for one, module in modules.items():
+        try:
+            own, drawn = _measure(module, settings, data, pictures, peers=peers)
+        except Exception:
+            if name != ALL:
+                raise
+            click.echo(f"{one}: failed\n{traceback.format_exc()}", err=True)
+            failed.append(one)
+            continue
         rows.extend(own)
-        if pictures is not None and own and hasattr(module, "draw"):
-            drawn.extend(module.draw(own, pictures))
-    _print(rows, drawn)
-    if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
-    return 0
+        _print(own, drawn)
+        if json_file is not None:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+    if failed:
+        click.echo(f"failed: {', '.join(failed)}", err=True)
+    return 1 if failed else 0
+
+
+def _measure(
+    module: ModuleType, settings: Settings, data: Path, pictures: Path | None, *, peers: bool
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    rows = [*module.rows(settings, data)]
+    if peers and hasattr(module, "peer_rows"):
+        rows.extend(module.peer_rows(settings, data))
+    can_draw = pictures is not None and bool(rows) and hasattr(module, "draw")
+    return rows, list(module.draw(rows, pictures)) if can_draw else []
 
 
 def _names() -> list[str]:
     if not FOLDER.is_dir():
         raise EmberwatchError("benchmarks run in a checkout of the project; this is an installed package")
-    return sorted(
-        file.stem.replace("_", "-") for file in FOLDER.glob("*.py") if "def rows(" in file.read_text(encoding="utf-8")
-    )
+    found = {
+        file.stem.replace("_", "-")
+        for file in FOLDER.glob("*.py")
+        if _TAKES_A_FOLDER.search(file.read_text(encoding="utf-8"))
+    }
+    return [one for one in FIRST if one in found] + sorted(found.difference(FIRST))
 
 
 def _load(name: str) -> ModuleType:

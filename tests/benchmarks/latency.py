@@ -24,7 +24,7 @@ RESHARED = 0.4
 SEED = 7
 
 
-def rows(settings: Settings, texts: dict[str, list[str]]) -> list[dict]:
+def rows_of_texts(settings: Settings, texts: dict[str, list[str]]) -> list[dict]:
     """Rows of `latency_p95_ms`, or none, with a line that says why."""
     chance = np.random.default_rng(SEED)
     pool = [str(text) for text in chance.permutation(sorted({text for some in texts.values() for text in some}))]

@@ -81,7 +81,9 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     for name, posts in corpora.items():
         scored = in_time(score(scorer, _first_with(posts, FOLDED_TEXTS), name))
         found.append(_fold_of_corpus(configuration, scorer, name, scored))
-    return found + latency.rows(settings, {name: [post.text for post in posts] for name, posts in corpora.items()})
+    return found + latency.rows_of_texts(
+        settings, {name: [post.text for post in posts] for name, posts in corpora.items()}
+    )
 
 
 def _corpora(data: Path) -> dict[str, list[Post]]:

@@ -1,5 +1,6 @@
 """`emberwatch bench`: the table that people read, and what is asked for that is not there."""
 
+import inspect
 import json
 from types import SimpleNamespace
 
@@ -61,3 +62,27 @@ def test_what_can_be_drawn_is_drawn_where_a_folder_is_given(settings, tmp_path, 
 def test_a_benchmark_that_is_not_there_is_told_with_those_that_are(settings, tmp_path):
     with pytest.raises(EmberwatchError, match=r"nope: no such benchmark; there are .*narratives.*sensitivity.*all"):
         bench_command.run(settings, name="nope", data=tmp_path, json_file=None, pictures=None, peers=False)
+
+
+def test_every_benchmark_takes_a_folder_of_data_and_those_of_corpora_come_first():
+    names = bench_command._names()
+    assert names[: len(bench_command.FIRST)] == list(bench_command.FIRST)
+    for name in names:
+        assert len(inspect.signature(bench_command._load(name).rows).parameters) == 2, name
+    assert "latency" not in names  # a part of `throughput`
+
+
+def test_a_benchmark_that_fails_takes_no_other_figures_with_it(settings, tmp_path, modules, capsys):
+    def broken(_settings, _data):
+        raise ZeroDivisionError("of this test")
+
+    modules["full"].rows = broken
+    file = tmp_path / "figures.json"
+    arguments = {"data": tmp_path, "json_file": file, "pictures": None, "peers": False}
+    assert bench_command.run(settings, name="all", **arguments) == 1
+    assert [row["task"] for row in json.loads(file.read_text())] == ["C"]
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError: of this test" in told
+    assert "failed: full" in told
+    with pytest.raises(ZeroDivisionError):
+        bench_command.run(settings, name="full", **arguments)
