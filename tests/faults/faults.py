@@ -153,12 +153,16 @@ def slow_handler(bench: Bench, *, long: bool) -> Row:
 
 
 def broker_restart(bench: Bench, *, long: bool) -> Row:
-    """The broker is stopped and started."""
-    with bench.make(posts=600) as pipeline:
+    """The broker is stopped and started, first as the story begins to spread.
+
+    What its clients hold back meanwhile comes at once, one partition after the other. At this speed that is less event
+    time than alerts may lie apart, also where a broker takes ten seconds to come back.
+    """
+    with bench.make(posts=1800 if long else 600) as pipeline:
         pipeline.start_both()
-        pipeline.publish(20.0)
+        pipeline.publish(10.0)
         for number in range(4 if long else 1):
-            pipeline.pause(2.0, 4.0)
+            pipeline.pause(14.0, 18.0)
             bench.node.stop()
             pipeline.pause(2.0, 5.0)
             bench.node.start()
@@ -170,11 +174,12 @@ def broker_restart(bench: Bench, *, long: bool) -> Row:
 
 
 def broker_slow(bench: Bench, *, long: bool) -> Row:
-    """The broker answers slowly, and then for a while not at all."""
-    with bench.make(posts=600) as pipeline:
+    """The broker answers slowly, and then, as the story begins to spread, for a while not at all."""
+    with bench.make(posts=1800 if long else 600) as pipeline:
         pipeline.start_both()
-        pipeline.publish(20.0)
+        pipeline.publish(6.0 if long else 10.0)  # as slow as the silence is long (`broker_restart`)
         for number in range(4 if long else 1):
+            pipeline.pause(8.0, 10.0)
             until_s = time.monotonic() + 6.0
             while time.monotonic() < until_s:
                 bench.node.pause()
