@@ -37,6 +37,9 @@ REGROUPED_SHARE = 6
 """All are grouped again when one live micro-cluster in so many is new. One in ten gives no better groups (benchmarks,
 task N), and half as many groupings again."""
 
+SOON_REGROUPED_SHARE = 64
+"""Where one in so many is new they are grouped again after the pause alone; where less is, that much later."""
+
 Why = Literal["earliest", "most_shared", "most_central", "dissenting", "indicator"]
 REASONS_SHOWN: tuple[Why, ...] = ("earliest", "most_shared", "most_central", "dissenting", "indicator")
 
@@ -504,13 +507,16 @@ class Narratives:
     def is_due(self, now_s: float, parameters: NarrativeParameters) -> bool:
         """Whether to group again: enough is new, or time has passed; the more are live, the longer the pause.
 
-        A grouping costs the square of the live strands, so the pause grows with it.
+        A grouping costs the square of the live strands, so the pause grows with it; and as much for little that is new
+        as for much, so that little waits longer: or a thin stream would be grouped at every post.
         """
         if not self.new_since_grouping:
             return False
         if self.new_since_grouping >= max(parameters.regroup_changes, len(self.micros) // REGROUPED_SHARE):
             return True
-        return now_s - self.grouped_at_s >= parameters.regroup_after_s * (1.0 + (len(self.strands) / 500.0) ** 2)
+        pause_s = parameters.regroup_after_s * (1.0 + (len(self.strands) / 500.0) ** 2)
+        pause_s *= max(1.0, len(self.micros) / (SOON_REGROUPED_SHARE * self.new_since_grouping))
+        return now_s - self.grouped_at_s >= pause_s
 
     def group(self, now_s: float, parameters: NarrativeParameters, *, nothing_more: bool = False) -> list[Change]:
         """Let idle micro-clusters die, group the rest into events and narratives; what became of the narratives.

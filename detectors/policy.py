@@ -54,7 +54,7 @@ class NarrativeParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     regroup_changes: Count = 32
     """New micro-clusters after which all are grouped again (or a sixth of the live ones, whichever is more)."""
     regroup_after_s: Positive = 120.0
-    """Event time after which they are if anything is new."""
+    """Event time after which they are if anything is new; later where much is live and little new (`is_due`)."""
     grouped_strands: Count = 3000
     """Strands that are grouped into events, the most recently active; bounds the cost."""
     grouped_micro_clusters: Count = 1000

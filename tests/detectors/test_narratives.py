@@ -140,6 +140,22 @@ def test_grouping_again_when_nothing_changed_changes_nothing(streams):
     }
 
 
+def test_little_that_is_new_among_much_waits_longer_to_be_grouped_and_much_does_not(streams):
+    """A thin stream would be grouped at every post else, which costs as much for one new wording as for many."""
+    parameters = NarrativeParameters(regroup_after_s=120.0)
+    live = Narratives()
+    live.micros = dict.fromkeys(range(640))  # it only counts them
+    live.grouped_at_s = now_s = 1000.0
+    assert not live.is_due(now_s + 1e9, parameters)  # nothing is new
+
+    def waits_s(new):
+        live.new_since_grouping = new
+        return next(pause_s for pause_s in range(0, 5000, 10) if live.is_due(now_s + pause_s, parameters))
+
+    assert [waits_s(new) for new in (1, 2, 5, 10, 31)] == [1200, 600, 240, 120, 120]
+    assert waits_s(640 // narratives.REGROUPED_SHARE) == 0
+
+
 def test_live_micro_clusters_are_bounded_and_those_idle_longest_go_first(streams):
     narratives = {"micro_similarity": 1.0, "live_micro_clusters": 20, "regroup_changes": 5}
     entries = [streams.configured(source_partitions=1, narratives=narratives)]
