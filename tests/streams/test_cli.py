@@ -1,6 +1,7 @@
 import ast
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,3 +109,26 @@ def test_every_command_has_a_function_that_takes_its_arguments(module, function,
     assert first.name in {"settings", "_settings"}
     assert named <= {parameter.name for parameter in rest}
     assert all(parameter.default is not parameter.empty for parameter in rest if parameter.name not in named)
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_numpy_multiplies_in_one_thread_unless_the_environment_says_otherwise(given, threads, tmp_path):
+    """Seen by the library itself, in a process of its own: it is asked once, when numpy is imported."""
+    (tmp_path / "asked.py").write_text(
+        "import numpy, threadpoolctl\n"
+        "def run(settings):\n"
+        "    pools = [one for one in threadpoolctl.threadpool_info() if one['internal_api'] == 'openblas']\n"
+        "    print([one['num_threads'] for one in pools])\n"
+    )
+    own = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from streams import cli; cli._run('asked')"],
+        env={**own, **given, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = ast.literal_eval(done.stdout)
+    if not found:
+        pytest.skip("numpy does not multiply with OpenBLAS here")
+    assert set(found) == {min(threads, os.cpu_count() or 1)}
