@@ -5,6 +5,7 @@ Nothing is fetched from a model hub unless the settings name a model of one, wit
 
 import hashlib
 import importlib.util
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ def load_sentence_model(
     import torch
     from sentence_transformers import SentenceTransformer
 
+    logging.getLogger("transformers.modeling_utils").addFilter(_speaks_of_no_loss)
     if threads:
         torch.set_num_threads(threads)
     try:
@@ -124,6 +126,11 @@ def load_sentence_model(
     except (OSError, ValueError) as error:
         raise SettingsError(f"{variable_of('model')}: {name_or_path or folder} does not load: {error}") from error
     return model.float().eval()
+
+
+def _speaks_of_no_loss(record: logging.LogRecord) -> bool:
+    """Leave out one warning: that a model has no loss, told when its attributes are listed. None is trained here."""
+    return "loss_type" not in record.getMessage()
 
 
 def encoder_space(name_or_path: str = "", *, revision: str | None = None) -> str:

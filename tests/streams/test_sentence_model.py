@@ -1,3 +1,4 @@
+import logging.handlers
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from detectors.embedding import Encoder, embed
 from streams import static_model
 from streams.errors import SettingsError
 from streams.models import encoder_of, load_scorer
-from streams.sentence_model import DEFAULT_MODEL_SHA256, encoder_space, load_encoder
+from streams.sentence_model import DEFAULT_MODEL_SHA256, encoder_space, load_encoder, load_sentence_model
 from streams.settings import Settings
 
 FAST = Settings(tier="fast", threads=1)
@@ -152,3 +153,17 @@ def test_a_model_of_the_hub_needs_its_commit(revision: str | None):
 
 def test_a_model_of_the_hub_is_known_by_its_commit():
     assert encoder_space("some/model", revision="0123456789" * 4) == "some/model@01234567"
+
+
+def test_a_model_says_nothing_of_a_loss_that_nobody_asked_for():
+    """Its library warns of one whenever a model's attributes are listed, as what makes it faster does."""
+    heard = logging.handlers.BufferingHandler(10)
+    of_the_library = logging.getLogger("transformers.modeling_utils")
+    inner = load_sentence_model(threads=1)[0].auto_model
+    of_the_library.addHandler(heard)
+    try:
+        assert inner.loss_function is not None
+        of_the_library.warning("something else")
+    finally:
+        of_the_library.removeHandler(heard)
+    assert [record.getMessage() for record in heard.buffer] == ["something else"]
