@@ -608,7 +608,14 @@ class Assessor:
             severity=transition.severity,
             kinds=transition.kinds,
             reasons=_reasons_without(
-                reasons(facts, judgement, case, share_of_stream=self._share(narrative, now_s), changes=changes),
+                reasons(
+                    facts,
+                    judgement,
+                    case,
+                    share_of_stream=self._share(narrative, now_s),
+                    changes=changes,
+                    unknown_claims=[one for one in case.linked_claim_ids if self._state.claims.entry(one) is None],
+                ),
                 withheld,
             ),
             counts=facts.counts,

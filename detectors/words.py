@@ -134,13 +134,19 @@ def reasons(
     *,
     share_of_stream: float | None = None,
     changes: Sequence[str] = (),
+    unknown_claims: Sequence[str] = (),
 ) -> tuple[Reason, ...]:
     """Give every fact that holds as a reason: what was measured, from where on it counts, and both in words.
 
-    `changes` say what has become of the evidence since the alert was last sent.
+    `changes` say what has become of the evidence since the alert was last sent; `unknown_claims` are ids with which a
+    person linked it, and of which no claim is there.
     """
     return (
         *(Reason(signal="evidence_changed", measured=1.0, words=words) for words in changes),
+        *(
+            Reason(signal="linked_claim_unknown", measured=1.0, words=f"a person linked it with “{one}”: no such claim")
+            for one in unknown_claims
+        ),
         *_growth_reasons(facts, share_of_stream),
         *_harm_reasons(facts),
         *_naming_reasons(facts),

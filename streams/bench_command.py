@@ -39,7 +39,7 @@ def run(
 
     Each benchmark is a module with `rows(settings, data)`; it names and skips what has no file in `data`. Some have
     `draw(rows, folder)`, and `peer_rows(settings, data)`, which measures other people's software on the same data.
-    All of them take hours: what is measured is printed and written at once, and one that fails ends no other. The exit
+    All of them take long: what is measured is printed and written at once, and one that fails ends no other. The exit
     status is 1 then.
     """
     names = _names()

@@ -207,6 +207,21 @@ def test_a_claim_that_a_person_links_counts_as_matched_until_it_is_withdrawn(str
     assert (last.severity, last.matched_claims, last.kinds) == ("watch", (), ("viral",))
 
 
+def test_a_link_with_a_claim_that_nobody_knows_says_so_until_the_claim_is_there(streams):
+    entries = [streams.configured(source_partitions=1), *streams.burst(streams.start_s, posts=16)]
+    outputs, state = streams.fold(entries)
+    alert_id = alerts_of(outputs)[-1].alert_id
+    linked = streams.feedback(0, "link_claim", alert_id=alert_id, claim_id="c", at_s=streams.start_s + 60)
+    outputs, state = streams.fold([linked], state)
+    [alert] = alerts_of(outputs)
+    told = [reason.words for reason in alert.reasons if reason.signal == "linked_claim_unknown"]
+    assert (told, alert.matched_claims) == (["a person linked it with “c”: no such claim"], ())
+    outputs, _ = streams.fold([streams.claim(0, CLAIM), Tick(now_at_s=streams.start_s + 200.0)], state)
+    alert = alerts_of(outputs)[-1]
+    assert [claim.claim_id for claim in alert.matched_claims] == ["c"]
+    assert not [reason for reason in alert.reasons if reason.signal == "linked_claim_unknown"]
+
+
 def test_a_claim_that_is_on_an_open_page_pages_for_no_other_narrative(retold):
     page, other, _ = retold
     assert (other.severity, other.kinds) == ("notice", ("false_narrative", "viral"))
