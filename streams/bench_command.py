@@ -54,10 +54,11 @@ def run(
     for one, module in modules.items():
         try:
             own, drawn = _measure(module, settings, data, pictures, peers=peers)
-        except Exception:
+        except Exception as error:
             if name != ALL:
                 raise
-            click.echo(f"{one}: failed\n{traceback.format_exc()}", err=True)
+            why = str(error) if isinstance(error, EmberwatchError) else traceback.format_exc()
+            click.echo(f"{one}: failed: {why}", err=True)
             failed.append(one)
             continue
         rows.extend(own)

@@ -1,6 +1,5 @@
 """Corpora as the benchmarks read them: rows of JSON lines, every file of a folder of the data."""
 
-import gzip
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,11 +10,15 @@ import msgspec
 from detectors.entries import Origin, ScoredPost
 from detectors.records import Post
 from detectors.scoring import Scorer
+from streams.errors import EmberwatchError
+from streams.json_lines import read_lines
 
 MADE_UP_START = datetime(2020, 1, 1, tzinfo=UTC)
 """First post of a corpus without a clock; each row is one second."""
 
 SCORED_TOGETHER = 512
+
+MOST_ROW_BYTES = 1 << 24
 
 
 def files(data: Path, folder: str) -> list[Path]:
@@ -31,11 +34,27 @@ def corpus_name(file: Path) -> str:
 
 
 def read_rows(file: Path) -> list[dict]:
-    """Rows of a file; each has a `gold`, empty where the file has no truth about it."""
-    content = file.read_bytes()
-    text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
-    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-    return [{**row, "gold": row.get("gold") or {}} for row in rows]
+    """Rows of a file; each has a `gold`, empty where the file has no truth about it.
+
+    Raises `EmberwatchError`, with the line, where one is no JSON object.
+    """
+    rows = []
+    for line in read_lines(file, most_bytes=MOST_ROW_BYTES):
+        try:
+            row = json.loads(line.value)
+        except ValueError as error:
+            raise EmberwatchError(f"{file}: line {line.number}: {error}") from error
+        if not isinstance(row, dict):
+            raise EmberwatchError(f"{file}: line {line.number}: no JSON object")
+        rows.append({**row, "gold": row.get("gold") or {}})
+    return rows
+
+
+def text_of(row: dict, file: Path) -> str:
+    """Text of a row; raises `EmberwatchError` where it has none."""
+    if not isinstance(row.get("text"), str):
+        raise EmberwatchError(f"{file}: a row has no `text`: {str(row)[:80]}")
+    return row["text"]
 
 
 def tells_a_story(row: dict) -> bool:
@@ -43,16 +62,19 @@ def tells_a_story(row: dict) -> bool:
 
 
 def post_of(row: dict, place: int) -> Post:
-    """A row as a post; one without a clock gets a second of its own."""
-    if "post_id" in row:
-        return msgspec.convert({key: value for key, value in row.items() if key != "gold"}, Post)
-    return Post(
-        post_id=str(row["id"]),
-        platform="corpus",
-        created_at=MADE_UP_START + timedelta(seconds=place),
-        author_id=f"author-of-{row['id']}",
-        text=row["text"],
-    )
+    """A row as a post; one without a clock gets a second of its own. Raises `EmberwatchError` where it is none."""
+    made_up = {
+        "post_id": str(row.get("id")),
+        "platform": "corpus",
+        "created_at": MADE_UP_START + timedelta(seconds=place),
+        "author_id": f"author-of-{row.get('id')}",
+        "text": row.get("text"),
+    }
+    known = {key: value for key, value in row.items() if key != "gold"} if "post_id" in row else made_up
+    try:
+        return msgspec.convert(known, Post)
+    except msgspec.ValidationError as error:
+        raise EmberwatchError(f"{known['post_id']}, row {place + 1} of its corpus, is no post: {error}") from error
 
 
 def score(scorer: Scorer, posts: list[Post], what: str) -> list[ScoredPost]:

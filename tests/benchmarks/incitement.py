@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from corpora import corpus_name, files, read_rows
+from corpora import corpus_name, files, read_rows, text_of
 from msgspec import Struct
 
 from detectors.incitement import evidence
@@ -77,9 +77,9 @@ def rows(settings: Settings, data: Path) -> list[dict]:
 def _scored(file: Path, scorer, second) -> Corpus:
     name, labelled = corpus_name(file), read_rows(file)
     if name in TRAINED_ON:  # the quarter that no shipped weight was fitted on
-        labelled = [row for row in labelled if is_held_out(normalise(clean(row["text"])))]
+        labelled = [row for row in labelled if is_held_out(normalise(clean(text_of(row, file))))]
     gold = [row.get("gold") or {} for row in labelled]
-    texts = [row["text"] for row in labelled]
+    texts = [text_of(row, file) for row in labelled]
     print(f"scoring {file.name}: {len(texts):,} texts", file=sys.stderr)
     scores = {"first": np.array([one.incitement for one in scorer.score_texts(texts, lang="en")])}
     if second is not None:
@@ -214,7 +214,7 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
 
 def _cost(settings: Settings, file: Path, second) -> list[dict]:
     """Processor time a text of what is not embedding, and relative to embedding, on texts never seen, in one run."""
-    texts = list(dict.fromkeys(text for row in read_rows(file) if (text := normalise(clean(row["text"])))))
+    texts = list(dict.fromkeys(text for row in read_rows(file) if (text := normalise(clean(text_of(row, file))))))
     texts = texts[:TIMED_TEXTS]
     spent = dict.fromkeys(STAGES, 0.0)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from corpora import corpus_name, files, read_rows
+from corpora import corpus_name, files, read_rows, text_of
 
 from detectors import stance_training as training
 from detectors.embedding import embed
@@ -39,7 +39,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     if not found:
         return []
     encoder = encoder_of(settings)
-    seen = {normalise(clean(row["text"])) for file in files(data, "posts") for row in read_rows(file)}
+    seen = {normalise(clean(text_of(row, file))) for file in files(data, "posts") for row in read_rows(file)}
     return [row for file in found for row in _of(file, encoder, seen)]
 
 
