@@ -50,31 +50,27 @@ def read_rows(file: Path) -> list[dict]:
     return rows
 
 
-def text_of(row: dict, file: Path) -> str:
-    """Text of a row; raises `EmberwatchError` where it has none."""
-    if not isinstance(row.get("text"), str):
-        raise EmberwatchError(f"{file}: a row has no `text`: {str(row)[:80]}")
-    return row["text"]
-
-
 def tells_a_story(row: dict) -> bool:
     return row["gold"].get("story") is not None
 
 
 def post_of(row: dict, place: int) -> Post:
     """A row as a post; one without a clock gets a second of its own. Raises `EmberwatchError` where it is none."""
-    made_up = {
+    fields = row if "post_id" in row else _made_up(row, place)
+    try:
+        return msgspec.convert(fields, Post)
+    except msgspec.ValidationError as error:
+        raise EmberwatchError(f"{fields['post_id']}, row {place + 1} of its corpus, is no post: {error}") from error
+
+
+def _made_up(row: dict, place: int) -> dict:
+    return {
         "post_id": str(row.get("id")),
         "platform": "corpus",
         "created_at": MADE_UP_START + timedelta(seconds=place),
         "author_id": f"author-of-{row.get('id')}",
         "text": row.get("text"),
     }
-    known = {key: value for key, value in row.items() if key != "gold"} if "post_id" in row else made_up
-    try:
-        return msgspec.convert(known, Post)
-    except msgspec.ValidationError as error:
-        raise EmberwatchError(f"{known['post_id']}, row {place + 1} of its corpus, is no post: {error}") from error
 
 
 def score(scorer: Scorer, posts: list[Post], what: str) -> list[ScoredPost]:

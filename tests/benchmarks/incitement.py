@@ -8,16 +8,16 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from corpora import corpus_name, files, read_rows, text_of
+from corpora import corpus_name, files
 from msgspec import Struct
 
 from detectors.incitement import evidence
-from detectors.posts import clean, normalise
 from detectors.scoring import STAGES
 from detectors.training import INCITES, auroc, is_held_out
 from streams.models import load_scorer
 from streams.second_look import load_second_look
 from streams.settings import Settings
+from streams.train_command import labelled_rows, plain_of
 
 I1_ANCHORS = {"hatecheck": 0.94, "ethos": 0.86}
 """Trained on other corpora; HateCheck's also on ETHOS, which the shipped weights never saw."""
@@ -75,15 +75,15 @@ def rows(settings: Settings, data: Path) -> list[dict]:
 
 
 def _scored(file: Path, scorer, second) -> Corpus:
-    name, labelled = corpus_name(file), read_rows(file)
+    name, labelled = corpus_name(file), list(labelled_rows(file))
     if name in TRAINED_ON:  # the quarter that no shipped weight was fitted on
-        labelled = [row for row in labelled if is_held_out(normalise(clean(text_of(row, file))))]
+        labelled = [row for row in labelled if is_held_out(plain_of(row["text"]))]
     gold = [row.get("gold") or {} for row in labelled]
-    texts = [text_of(row, file) for row in labelled]
+    texts = [row["text"] for row in labelled]
     print(f"scoring {file.name}: {len(texts):,} texts", file=sys.stderr)
     scores = {"first": np.array([one.incitement for one in scorer.score_texts(texts, lang="en")])}
     if second is not None:
-        scores["second"] = second.probabilities([normalise(clean(text)) for text in texts])
+        scores["second"] = second.probabilities([plain_of(text) for text in texts])
     return Corpus(
         name=name,
         incites=np.array([np.nan if one.get("incites") is None else float(one["incites"] >= INCITES) for one in gold]),
@@ -214,7 +214,7 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
 
 def _cost(settings: Settings, file: Path, second) -> list[dict]:
     """Processor time a text of what is not embedding, and relative to embedding, on texts never seen, in one run."""
-    texts = list(dict.fromkeys(text for row in read_rows(file) if (text := normalise(clean(text_of(row, file))))))
+    texts = list(dict.fromkeys(text for row in labelled_rows(file) if (text := plain_of(row["text"]))))
     texts = texts[:TIMED_TEXTS]
     spent = dict.fromkeys(STAGES, 0.0)
 

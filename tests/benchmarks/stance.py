@@ -11,17 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from corpora import corpus_name, files, read_rows, text_of
+from corpora import corpus_name, files
 
 from detectors import stance_training as training
 from detectors.embedding import embed
-from detectors.posts import clean, normalise
 from detectors.stance import stance_of
 from detectors.stance_head import ATTITUDES
 from detectors.stance_training import Example, Told
 from streams.heads import load_weights
 from streams.models import encoder_of
 from streams.settings import Settings
+from streams.train_command import labelled_rows, plain_of
 from streams.train_stance_command import examples_of, figures, written
 
 ANCHORS = {"macro_f1": 0.43, "auroc_query": 0.94, "auroc_deny": 0.71}
@@ -39,7 +39,7 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     if not found:
         return []
     encoder = encoder_of(settings)
-    seen = {normalise(clean(text_of(row, file))) for file in files(data, "posts") for row in read_rows(file)}
+    seen = {plain_of(row["text"]) for file in files(data, "posts") for row in labelled_rows(file)}
     return [row for file in found for row in _of(file, encoder, seen)]
 
 

@@ -3,9 +3,10 @@
 import gzip
 
 import pytest
-from corpora import files, post_of, read_rows, text_of
+from corpora import files, post_of, read_rows
 
 from streams.errors import EmberwatchError
+from streams.train_command import labelled_rows
 
 POST = {
     "post_id": "p1",
@@ -65,7 +66,10 @@ def test_a_row_that_is_no_post_is_told_with_the_field(row, told):
         post_of(row, 4)
 
 
-def test_a_row_without_a_text_is_told(tmp_path):
-    assert text_of(POST, tmp_path) == "the bridge is closed"
-    with pytest.raises(EmberwatchError, match="no `text`"):
-        text_of({"id": 1}, tmp_path)
+def test_a_row_without_a_text_is_told_where_texts_are_judged(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "the bridge is closed"}\n{"id": 1}\n')
+    rows = labelled_rows(file)
+    assert next(rows)["text"] == "the bridge is closed"
+    with pytest.raises(EmberwatchError, match=r"rows\.jsonl:2: text: missing"):
+        next(rows)
