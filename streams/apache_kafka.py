@@ -1,6 +1,7 @@
 """A real Apache Kafka on this machine: one node (KRaft) or several, jars from Maven Central, on Java 17 or later."""
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ from streams.embedded_broker import HOST, free_port, given_or_free, wait_for_int
 from streams.errors import EmberwatchError
 from streams.leash import Child
 from streams.settings import Secret, Settings, variable_of
+
+_log = logging.getLogger(__name__)
 
 LEAST_JAVA = 17
 READY_WITHIN_S = 60.0
@@ -116,10 +119,10 @@ class Node:
         _wait_until_it_answers(self._child, self.address, self._walls.connection if self._walls else {})
 
     def stop(self) -> None:
-        """End it, in order."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
+        """End it, in order; says so where it had ended unasked."""
+        if self._child is not None and (status := self._child.exit_status) is not None:
+            _log.error("Apache Kafka on %s had ended (status %s): %s", self.address, status, self._child.last_words())
+        self._end()
 
     def pause(self) -> None:
         """Freeze its process: it takes connections and does not answer."""
@@ -132,7 +135,12 @@ class Node:
     def kill(self) -> None:
         """End it at once, as a machine that fails does."""
         self._signal(signal.SIGKILL)
-        self.stop()
+        self._end()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._child is not None

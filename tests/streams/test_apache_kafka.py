@@ -1,4 +1,7 @@
+import logging
+import signal
 import socket
+import time
 
 import pytest
 
@@ -51,3 +54,18 @@ def test_what_is_in_its_folder_is_there_again_after_a_restart(settings, tmp_path
             assert len(made) == (0 if run else len(topics.TOPICS))
     with pytest.raises(EmberwatchError, match="no Kafka broker answers"):
         kafka_clients.admin_client(apache_kafka.settings_for(settings, address))
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.parametrize("unasked", [True, False])
+def test_a_node_that_died_unasked_is_named_when_it_is_stopped(unasked, caplog):
+    if reason := apache_kafka.missing():
+        pytest.skip(reason)
+    with apache_kafka.one_node() as node, caplog.at_level(logging.ERROR, logger="streams"):
+        if unasked:
+            node._signal(signal.SIGKILL)
+            while node._child.exit_status is None:
+                time.sleep(0.05)
+        node.stop()
+    assert (f"Apache Kafka on {node.address} had ended" in caplog.text) is unasked
