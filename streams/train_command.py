@@ -23,6 +23,7 @@ from detectors import training
 from detectors.embedding import Encoder, embed
 from detectors.incitement import IncitementWeights
 from detectors.posts import clean, normalise
+from detectors.records import MAX_RECORD_BYTES
 from detectors.training import Example, Figure
 from streams.errors import EmberwatchError
 from streams.heads import own_head_file
@@ -251,6 +252,8 @@ def shipped_rows(name: str) -> list[dict[str, Any]]:
 def labelled_rows(file: Path) -> Iterator[dict[str, Any]]:
     """Rows of a file, each with a text; raises `EmberwatchError` naming the line that has none."""
     for line in read_lines(file):
+        if len(line.value) > MAX_RECORD_BYTES:
+            raise EmberwatchError(f"{file}:{line.number}: longer than {MAX_RECORD_BYTES} bytes")
         try:
             row = msgspec.json.decode(line.value)
         except msgspec.DecodeError as error:

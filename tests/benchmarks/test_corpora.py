@@ -73,3 +73,10 @@ def test_a_row_without_a_text_is_told_where_texts_are_judged(tmp_path):
     assert next(rows)["text"] == "the bridge is closed"
     with pytest.raises(EmberwatchError, match=r"rows\.jsonl:2: text: missing"):
         next(rows)
+
+
+def test_a_row_that_is_too_long_is_told_with_the_limit(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "' + 70_000 * "a" + '"}\n')
+    with pytest.raises(EmberwatchError, match=r"rows\.jsonl:1: longer than 65536 bytes"):
+        next(labelled_rows(file))
