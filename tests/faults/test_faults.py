@@ -6,7 +6,7 @@ import faults
 import pytest
 from disks import NotHereError
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 AT_ONCE = 3
 """Most of a fault is waiting, for sessions to run out above all."""

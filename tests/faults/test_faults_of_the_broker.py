@@ -7,7 +7,7 @@ running side by side, is a fault of theirs that nobody planned.
 import faults
 import pytest
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("fault", faults.OF_THE_BROKER, ids=lambda fault: fault.__name__)
