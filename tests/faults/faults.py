@@ -57,9 +57,9 @@ def nothing(bench: Bench, *, long: bool) -> Row:
 def kills(bench: Bench, *, long: bool) -> Row:
     """SIGKILL of a scorer or a monitor at random moments, under load."""
     rounds = 50 if long else 5
-    with bench.make(posts=rounds * (360 if long else 240)) as pipeline:
+    with bench.make(posts=rounds * (360 if long else 160)) as pipeline:
         pipeline.start_both()
-        pipeline.publish(20.0)  # not over before the last kill
+        pipeline.publish(20.0 if long else 10.0)  # not over before the last kill
         for number in range(rounds):
             pipeline.pause(0.0, 3.0)
             stage = pipeline.chance.choice(("score", "monitor"))
@@ -114,7 +114,7 @@ def comings_and_goings(bench: Bench, *, long: bool) -> Row:
     rounds = 20 if long else 2
     with bench.make(posts=rounds * 600) as pipeline:
         pipeline.start_both()
-        pipeline.publish(40.0)
+        pipeline.publish(20.0)
         for number in range(rounds):
             for stage in ("score", "monitor"):
                 pipeline.start(stage, "guest")
@@ -132,15 +132,18 @@ def comings_and_goings(bench: Bench, *, long: bool) -> Row:
 
 
 def slow_handler(bench: Bench, *, long: bool) -> Row:
-    """A scorer is ten seconds in one batch while another one joins."""
-    with bench.make(posts=600) as pipeline:
+    """A scorer is ten seconds in one batch while another one joins, first as the story begins to spread.
+
+    One partition waits for the slow one meanwhile: at this speed it is behind by less than posts may be late.
+    """
+    with bench.make(posts=900 if long else 480) as pipeline:
         slow = pipeline.folder / "slow"
         pipeline.start("score", environment=hooks(slow=slow))
         pipeline.start("monitor")
         pipeline.until(lambda: bool(pipeline.values("journal")), "the journal does not begin")
-        pipeline.publish(20.0)
+        pipeline.publish(6.0)
         for number in range(4 if long else 1):
-            pipeline.pause(1.0, 3.0)
+            pipeline.pause(1.0, 3.0) if number else pipeline.pause(28.0, 32.0)
             slow.touch()
             pipeline.pause(0.5, 1.0)
             pipeline.start("score", f"b{number}")
@@ -225,7 +228,7 @@ def poison(bench: Bench, *, long: bool) -> Row:
         pipeline.start("score", environment=hooks(deadly=DEADLY))
         pipeline.start("monitor")
         pipeline.until(lambda: bool(pipeline.values("journal")), "the journal does not begin")
-        pipeline.publish(20.0)
+        pipeline.publish(8.0)
         pipeline.pause(1.0, 2.0)
         deadly = {"post_id": "deadly", "platform": "x", "author_id": "a", "text": f"{DEADLY} words"}
         pipeline.append("posts", b"{not JSON")

@@ -354,10 +354,13 @@ class Pipeline:
         counted = Counter(assignment.post_id for assignment in assignments)
         same = without_faults(self.story)
         ours = with_members(replay.alerts.values(), assignments)
-        allowed_s = TimeParameters().allowed_lateness_s
+        # An alert may open as much later as the fault let its posts come later, at the speed at which it was played.
+        apart_s = _partitions_apart_s(journal, self.settings.posts_partitions)
+        allowed_s = max(TimeParameters().allowed_lateness_s, apart_s)
         different = differences(same, ours, allowed_lateness_s=allowed_s)
         for difference in different:
-            self.complaints.append(f"{difference.run}: {difference.label!r} {difference.kinds}: {difference.why}")
+            what = f"{difference.run}: {difference.label!r} {difference.kinds}: {difference.why}"
+            self.complaints.append(f"{what} (partitions up to {apart_s:.0f} s apart)")
         return Row(
             fault=fault,
             rounds=self.rounds,
@@ -442,6 +445,18 @@ class Pipeline:
                         stage, _, name = key.partition("-")
                         again = self._spawn(settings, stage, name, environment)
                         self._supervised[key] = (again, settings, environment)
+
+
+def _partitions_apart_s(journal: list[tuple[int, bytes]], partitions: int) -> float:
+    """How far one partition of the posts was behind another, at most, in event time."""
+    newest = dict.fromkeys(range(partitions), BEGINS.timestamp())
+    apart_s = 0.0
+    for _, value in journal:
+        entry = decode_entry(value)
+        if isinstance(entry, ScoredPost) and entry.origin.partition in newest:
+            newest[entry.origin.partition] = max(newest[entry.origin.partition], entry.created_at_s)
+            apart_s = max(apart_s, max(newest.values()) - min(newest.values()))
+    return apart_s
 
 
 def _apart(one: list[bytes], other: list[bytes]) -> int:
