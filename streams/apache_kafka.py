@@ -260,7 +260,7 @@ def run_start(settings: Settings, *, port: int, fresh: bool) -> int:
         topics.create(settings_for(settings, address))
         click.echo(f"Apache Kafka listens on {address}; its topics are made. Ctrl-C ends it.")
         click.echo(f"In other terminals: export {variable_of('broker')}={address}")
-        wait_for_interrupt()
+        wait_for_interrupt(address)
         click.echo("Ending ...")
     click.echo(f"Apache Kafka has ended. {'What it held is kept in ' + str(data) if port else 'What it held is gone'}.")
     return 0

@@ -21,6 +21,7 @@ from streams.settings import Settings, variable_of
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 15.0
+LOOKS_EVERY_S = 2.0
 
 
 @contextlib.contextmanager
@@ -64,19 +65,20 @@ def run(settings: Settings, *, port: int) -> int:
         topics.create(settings_for(settings, address))
         click.echo(f"The embedded broker listens on {address}; its topics are made. Ctrl-C ends it.")
         click.echo(f"In other terminals: export {variable_of('broker')}={address} {variable_of('embedded')}=true")
-        wait_for_interrupt()
+        wait_for_interrupt(address)
     click.echo("The embedded broker has ended, and what it held is gone.")
     return 0
 
 
-def wait_for_interrupt() -> None:
-    """Sleep until Ctrl-C, or until this process is asked to end."""
+def wait_for_interrupt(address: str) -> None:
+    """Sleep until Ctrl-C, or until this process is asked to end; raises `EmberwatchError` once nobody listens there."""
     sys.stdout.flush()
     asked = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, lambda _signal, _frame: asked.set())
-    while not asked.wait(3600.0):
-        pass
+    while not asked.wait(LOOKS_EVERY_S):
+        if _is_free(int(address.rpartition(":")[2])):
+            raise EmberwatchError(f"the broker on {address} has ended unasked")
 
 
 def free_port() -> int:

@@ -90,7 +90,7 @@ def run_start(settings: Settings, *, port: int, folder: Path) -> int:
             file.write_text("".join(f"export {name}={variables[name]}\n" for name in wanted), encoding="utf-8")
             click.echo(f". {file}    # {acls.ROLE_HOLDERS[role]}")
         click.echo(f"Apache Kafka listens on {logins.admin.broker} (SASL_SSL, SCRAM-SHA-512). Ctrl-C ends it.")
-        wait_for_interrupt()
+        wait_for_interrupt(logins.admin.broker)
     return 0
 
 

@@ -1,9 +1,11 @@
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,23 @@ def test_the_broker_ends_when_the_process_that_started_it_is_killed():
     while listens(address) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert not listens(address)
+
+
+def children(process_id):
+    task = Path(f"/proc/{process_id}/task/{process_id}/children")
+    return [int(one) for one in task.read_text().split()]
+
+
+def test_a_broker_in_the_foreground_that_dies_ends_the_command_and_is_named():
+    command = [sys.executable, "-m", "streams.cli", "broker", "start", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        address = re.search(r"listens on (\S+);", started.stdout.readline()).group(1)
+        [leash] = children(started.pid)
+        [broker] = children(leash)
+        os.kill(broker, signal.SIGKILL)
+        _, words = started.communicate(timeout=30)
+    assert started.returncode == 1
+    assert f"the broker on {address} has ended unasked" in words
 
 
 def test_a_taken_port_is_named_in_the_error():
