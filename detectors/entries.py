@@ -157,11 +157,12 @@ class LookAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="loo
     model: str
     """Name of the checker that answers (`detectors.looks.Checker.model`)."""
     vector: Vector | None = None
-    """Of the full model; it finds claims and never moves a centroid."""
+    """Of the full model; it finds claims and never moves a centroid. None where that model took the first look."""
     incitement: float
     """Calibrated probability, 0 to 1."""
     indicators: tuple[Indicator, ...] = ()
-    stance: Stance = Stance(comment=1.0)
+    stance: Stance | None = Stance(comment=1.0)
+    """None where that of the first look stands."""
 
 
 class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="entry"):

@@ -30,6 +30,7 @@ class Looked(Struct):
     first_inciting: bool
     """By the first look."""
     first_doubting: bool
+    """... which the second one is to confirm."""
     first_evidence: int = 0
     """`incitement.evidence` by the first look."""
     evidence: int = 0
@@ -141,7 +142,10 @@ class Looks(Struct):
         looked.inciting = answer.incitement >= post_probability
         looked.evidence = evidence(answer.incitement)
         looked.calls = looked.inciting and {"call_to_act", "place", "time"} <= found
-        looked.doubting = is_doubting(answer.stance)
+        if answer.stance is None:
+            looked.first_doubting = False  # the first look stands: nothing was to confirm it
+        else:
+            looked.doubting = is_doubting(answer.stance)
         looked.vector = answer.vector
         return True
 

@@ -23,10 +23,11 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     incitement: float
     """Calibrated probability, 0 to 1."""
-    stance: Stance
+    stance: Stance | None
+    """None where that of the first look stands: it was of the same model, and knew where in its thread the post is."""
     indicators: tuple[Indicator, ...] = ()
     vector: Vector | None = None
-    """Of the full model; None where there is nothing to embed."""
+    """Of the full model; None where there is nothing to embed, or where that model took the first look."""
 
 
 class Checker(Protocol):

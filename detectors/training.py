@@ -39,13 +39,13 @@ WEIGHTS = {
     "not judged": 0.15,
     "told": 1.0,
     "benign": 0.5,
-    "written": 1.0,
+    "written": 0.67,
     "filled": 1.0,
 }
 """Weight of one example by what is known of it; EDOS has 44 texts that do not incite, or were not judged, for each
 that does. Where the second look tells of a text that nobody judged, that is worth more than to count it as not
-inciting; and what people posted is worth more than what was written for the purpose: with 2 for what was written, the
-AUROC on EDOS's held out quarter falls from .893 to .889."""
+inciting; and what people posted is worth more than what was written for the purpose: with 1 for what was written, the
+AUROC on EDOS's held out quarter falls from .896 to .894, with 2 to .885."""
 
 FEWEST_OF_A_CLASS = 20
 """A class with fewer examples gets no head."""

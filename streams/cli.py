@@ -342,7 +342,7 @@ def _languages(given: str) -> tuple[str, ...]:
 @train.command(name="second-look")
 @click.option("--data", required=True, type=EXISTING_FOLDER, help="Folder of labelled data.")
 @click.option("--out", type=NEW_FOLDER, help="Folder for the deltas and the head; else EMBERWATCH_HEADS.")
-@click.option("--passes", default=1.0, show_default=True, help="How often to go over the data.")
+@click.option("--passes", default=2.0, show_default=True, help="How often to go over the data.")
 def train_second_look(data: Path, out: Path | None, passes: float) -> int | None:
     """Tune the sentence model itself for the second look at incitement (minutes; needs the extra `train`)."""
     return _run("streams.train_look_command", data=data, out=out, passes=passes)

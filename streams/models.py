@@ -48,23 +48,24 @@ def load_scorer(settings: Settings, *, timed: Timed = nullcontext) -> Scorer:
     return Scorer(encoder, weights, cache_texts=settings.cache_texts, timed=timed, claims_by=full)
 
 
-def load_checker(settings: Settings) -> Checker | None:
-    """Load what takes second looks under these settings: the full model under the fast tier, else nothing.
+def load_checker(settings: Settings, scorer: Scorer) -> Checker | None:
+    """Load what takes second looks under these settings: the model as it was tuned for incitement.
 
-    Where the full model was tuned for incitement, that is what it judges incitement with.
+    Where it was not, the full model looks again under the fast tier, and nothing under the full one.
+
+    Parameters
+    ----------
+    scorer : what takes the first look, of the same settings.
     """
-    if settings.tier == "full":
-        return None
-    full = _full_scorer(settings)
-    return load_second_look(settings, full) or FullLook(full)
+    full = scorer if settings.tier == "full" else _full_scorer(settings)
+    return load_second_look(settings, full) or (None if settings.tier == "full" else FullLook(full))
 
 
 def look_model_of(settings: Settings) -> str:
     """Name of what `load_checker` loads, without loading it; empty where there is nothing."""
-    if settings.tier == "full":
-        return ""
     space = encoder_space(settings.model, revision=settings.model_revision)
-    return shipped_space(space, settings.heads) or scoring.space_of(space)
+    tuned = shipped_space(space, settings.heads)
+    return tuned or ("" if settings.tier == "full" else scoring.space_of(space))
 
 
 @lru_cache(maxsize=1)

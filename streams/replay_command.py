@@ -126,7 +126,7 @@ def _lacking_looks(settings: Settings, file: Path) -> Answerer | None:
             f"second looks of this journal are by {', '.join(sorted(models - {''}))}: the same"
             f" {variable_of('tier')} and {variable_of('model')} are needed to take those that it lacks"
         )
-    checker = load_checker(settings)
+    checker = load_checker(settings, load_scorer(settings))
     return None if checker is None else Answerer(checker, known)
 
 
@@ -155,7 +155,7 @@ def _replay_posts(
     configuration = configuration_of(msgspec.structs.replace(settings, posts_partitions=1, shards=1), policy)
     with done.times.timed("load model"):
         scorer = load_scorer(settings, timed=done.times.timed)
-        checker = load_checker(settings)
+        checker = load_checker(settings, scorer)
     done.answering = None if checker is None else Answerer(checker)
     started_at_s = time.time()
     with _progress(console) as progress:

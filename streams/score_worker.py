@@ -317,7 +317,7 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings) -> int:
     metrics = Metrics(prometheus_client.CollectorRegistry(), "score")
     scorer = await asyncio.to_thread(load_scorer, settings, timed=_span_of(metrics))
-    checker = await asyncio.to_thread(load_checker, settings)
+    checker = await asyncio.to_thread(load_checker, settings, scorer)
     configuration = await asyncio.to_thread(open_journal, settings, scorer.space)
     stage = ScoreWorker(settings, scorer, configuration, metrics, checker)
     await stage.worker.run(stop_on_signal(), ready={}, beside=[stage.forget_texts, stage.follow_configuration])

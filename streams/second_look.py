@@ -55,12 +55,19 @@ NOT_TUNED = ("pooler",)
 
 
 class TunedLook:
-    """Looks again with the tuned model; what it does not answer (stance, indicators, vector) the scorer does."""
+    """Looks again with the tuned model; what it does not answer (stance, indicators, vector) the scorer does.
 
-    def __init__(self, encoder: Encoder, head: IncitementHead, scorer: Scorer) -> None:
+    Parameters
+    ----------
+    scorer : of the model as it comes.
+    is_first : whether it is also what takes the first look: then stance and vector are known, and not told again.
+    """
+
+    def __init__(self, encoder: Encoder, head: IncitementHead, scorer: Scorer, *, is_first: bool = False) -> None:
         self._encoder = encoder
         self._head = head
         self._full = FullLook(scorer)
+        self._is_first = is_first
 
     @property
     def model(self) -> str:
@@ -100,7 +107,10 @@ class TunedLook:
         told = self._told(texts, np.array([one.incitement for one in found]))
         return [
             msgspec.structs.replace(
-                one, incitement=float(told[place]) if self._judges(looks[place], texts[place]) else 0.0
+                one,
+                incitement=float(told[place]) if self._judges(looks[place], texts[place]) else 0.0,
+                stance=None if self._is_first else one.stance,
+                vector=None if self._is_first else one.vector,
             )
             for place, one in enumerate(found)
         ]
@@ -144,7 +154,7 @@ def _space_in(folder: "Traversable", space: str) -> str:
 def read_second_look(folder: Path, space: str, settings: Settings, scorer: Scorer) -> TunedLook | None:
     """Load the tuned model from a folder with its two files; None where they were made for another space."""
     tuned = _read_tuned(folder, space, settings)
-    return TunedLook(*tuned, scorer) if tuned else None
+    return TunedLook(*tuned, scorer, is_first=settings.tier == "full") if tuned else None
 
 
 def load_teacher(settings: Settings) -> tuple[Encoder, IncitementHead] | None:

@@ -119,8 +119,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     backend: Backend = "auto"
     """How the sentence model is run; `auto` measures once which way is the fastest here, and remembers it."""
     tier: Tier = "full"
-    """`fast` scores by a table distilled from the model, some fifty times as fast; the full model then looks again at
-    a few posts of narratives that are about to alert."""
+    """`fast` scores by a table distilled from the model, some fifty times as fast. In both a model tuned for incitement
+    looks again at a few posts of narratives that are about to alert, and under `fast` the full model, too."""
     fast_model: Path | None = None
     """Folder that `emberwatch distill` wrote; without it the table that comes with the project, of the default
     model."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from corpora import corpus_name, files
+from corpora import corpus_name, files, read_rows
 from msgspec import Struct
 
 from detectors.incitement import evidence
@@ -43,6 +43,9 @@ TIMED_TEXTS = 1000
 TRAINED_ON = ("edos", "benign")
 """Corpora that the shipped weights saw three quarters of."""
 
+OWN = Path(__file__).with_name("lookalikes.jsonl")
+"""Posts that incite and harmless ones in the same words, written for this project without sight of the training."""
+
 FITTED_ON = "three quarters of edos and benign, own written examples"
 
 
@@ -57,14 +60,15 @@ class Corpus(Struct):
 
 
 def rows(settings: Settings, data: Path) -> list[dict]:
-    """I1, I2 and I3 of every file of labelled texts, with the first look and with the second."""
+    """I1, I2 and I3 of every file of labelled texts and of our own, with the first look and with the second."""
     found = files(data, "incitement")
     if not found:
         return []
     scorer = load_scorer(settings)
     full = scorer if settings.tier == "full" else load_scorer(msgspec.structs.replace(settings, tier="full"))
     second = load_second_look(settings, full)
-    corpora = [_scored(file, scorer, second) for file in found]
+    corpora = [_scored(file, list(labelled_rows(file)), scorer, second) for file in found]
+    corpora.append(_scored(OWN, read_rows(OWN)[1:], scorer, second))  # the first line is the licence
     out: list[dict] = []
     for corpus in corpora:
         out += _i1(corpus)
@@ -74,8 +78,8 @@ def rows(settings: Settings, data: Path) -> list[dict]:
     return out
 
 
-def _scored(file: Path, scorer, second) -> Corpus:
-    name, labelled = corpus_name(file), list(labelled_rows(file))
+def _scored(file: Path, labelled: list[dict], scorer, second) -> Corpus:
+    name = corpus_name(file)
     if name in TRAINED_ON:  # the quarter that no shipped weight was fitted on
         labelled = [row for row in labelled if is_held_out(plain_of(row["text"]))]
     gold = [row.get("gold") or {} for row in labelled]
@@ -97,20 +101,24 @@ def _i1(corpus: Corpus) -> list[dict]:
     positive, negative = corpus.incites == 1, corpus.incites == 0
     if not positive.any() or not negative.any():
         return []
-    return [
-        {
-            "task": "I1",
-            "corpus": corpus.name,
+    out: list[dict] = []
+    for look, scores in corpus.scores.items():
+        common = {"task": "I1", "corpus": corpus.name, "look": look, "fitted_on": FITTED_ON}
+        area = {
             "metric": "auroc",
             "value": auroc(scores[positive], scores[negative]),
             "anchor": I1_ANCHORS.get(corpus.name),
-            "look": look,
             **_interval(corpus, scores, positive, negative),
             "posts": int(positive.sum() + negative.sum()),
-            "fitted_on": FITTED_ON,
         }
-        for look, scores in corpus.scores.items()
-    ]
+        found = {
+            "metric": "recall_at_half",
+            "value": float((scores[positive] >= INCITES).mean()),
+            "anchor": None,
+            "posts": int(positive.sum()),
+        }
+        out += [common | area, common | found]
+    return out
 
 
 def _interval(corpus: Corpus, scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> dict[str, float]:
@@ -182,7 +190,7 @@ def _means(
 
 
 def _i3(corpora: list[Corpus]) -> list[dict]:
-    """False alarms on look-alikes at the threshold that keeps nine of ten of a corpus's positives."""
+    """False alarms on look-alikes where nine of ten of a corpus's positives are kept, and at .5, where alerts work."""
     with_positives = [corpus for corpus in corpora if (corpus.incites == 1).any()]
     if not with_positives:
         print("I3: no corpus with texts that incite, skipped", file=sys.stderr)
@@ -194,21 +202,21 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
             # The share of positives at or above it is at least the recall.
             threshold = np.quantile(setting.scores[look][setting.incites == 1], 1.0 - RECALL, method="lower")
             for benign in sorted({str(kind) for kind in corpus.benign} - {""}):
-                alarms = scores[corpus.benign == benign] >= threshold
-                out.append(
-                    {
-                        "task": "I3",
-                        "corpus": corpus.name,
-                        "metric": "false_alarm_at_recall_90",
-                        "value": float(alarms.mean()),
-                        "anchor": I3_ANCHORS.get((benign, look)),
-                        "benign": benign,
-                        "look": look,
-                        "recall_of": setting.name,
-                        "posts": len(alarms),
-                        "fitted_on": FITTED_ON,
-                    }
-                )
+                alarms = scores[corpus.benign == benign]
+                common = {"task": "I3", "corpus": corpus.name, "benign": benign, "look": look, "posts": len(alarms)}
+                common["fitted_on"] = FITTED_ON
+                at_recall = {
+                    "metric": "false_alarm_at_recall_90",
+                    "value": float((alarms >= threshold).mean()),
+                    "anchor": I3_ANCHORS.get((benign, look)),
+                    "recall_of": setting.name,
+                }
+                at_half = {
+                    "metric": "false_alarm_at_half",
+                    "value": float((alarms >= INCITES).mean()),
+                    "anchor": None,
+                }
+                out += [common | at_recall, common | at_half]
     return out
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.codec import decode_state, encode_state
+from detectors.codec import decode_entry, decode_state, encode_entry, encode_state
 from detectors.entries import LookAnswer, Origin, Tick
 from detectors.incitement import evidence
 from detectors.looked import Looked, Looks, LookSummary
@@ -261,3 +261,12 @@ def test_doubt_that_the_second_look_does_not_find_is_taken_out(streams):
     assert looks.answer(answer_to(look, 0.1, stance=Stance(query=0.7, comment=0.3)), 0.5)
     summary = looks.of(["m"], 5.0, LookParameters())
     assert (summary.first_doubting, summary.doubting_confirmed, summary.model) == (1, 1, CHECKER)
+
+
+def test_doubt_that_the_second_look_does_not_judge_stays_as_the_first_look_counted_it():
+    looks = Looks()
+    looks.put("p", Looked("m", 0.0, first_inciting=False, first_doubting=True), 10)
+    look = Look(look_id="l", post_id="p", narrative_id="n", text="x", asked_at=datetime(2024, 1, 1, tzinfo=UTC))
+    assert looks.answer(decode_entry(encode_entry(answer_to(look, 0.1, stance=None))), 0.5)
+    summary = looks.of(["m"], 5.0, LookParameters())
+    assert (summary.answered, summary.first_doubting, summary.doubting_of(20)) == (1, 0, 20)

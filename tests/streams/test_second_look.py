@@ -5,7 +5,7 @@ import pytest
 
 from detectors.looks import look_id_of
 from detectors.records import Look
-from streams.models import load_scorer, look_model_of
+from streams.models import load_checker, load_scorer, look_model_of
 from streams.second_look import load_second_look, read_second_look, shipped_space
 from streams.sentence_model import encoder_space
 from streams.settings import Settings
@@ -59,7 +59,19 @@ def test_a_call_that_is_reported_loses_what_the_quotation_brought(second):
 
 def test_the_name_that_the_monitor_asks_for_is_that_of_the_checker(second):
     assert look_model_of(Settings(tier="fast")) == second.model
-    assert look_model_of(Settings(tier="full")) == ""
+    assert look_model_of(Settings(tier="full")) == second.model
+    assert look_model_of(Settings(model="hash")) == ""
+
+
+def test_where_the_same_model_took_the_first_look_its_stance_and_vector_are_not_told_again(second):
+    under_the_fast_tier = load_checker(Settings(threads=1, backend="torch", tier="fast"), None)
+    question = look("Is it true that the hotel at Harwick burned down?")
+    [again], [anew] = second.check([question]), under_the_fast_tier.check([question])
+    assert again.stance is None
+    assert again.vector is None
+    assert anew.stance.query > 0.5
+    assert anew.vector is not None
+    assert again.incitement == pytest.approx(anew.incitement, abs=1e-6)
 
 
 def test_deltas_of_another_model_are_not_used(tmp_path: Path):

@@ -25,10 +25,11 @@ def test_the_space_is_known_without_the_tokenizer_and_is_that_of_the_scorer():
 def test_the_hash_model_has_a_fast_tier_too():
     settings = Settings(model="hash", tier="fast")
     assert load_scorer(settings).space == f"{space_of_settings(settings)}+words256" == "hash-32+words256"
-    checker = load_checker(settings)
+    checker = load_checker(settings, load_scorer(settings))
     assert checker is not None
     assert checker.model == "hash-64+words256"
-    assert load_checker(Settings(model="hash")) is None
+    full = Settings(model="hash")
+    assert load_checker(full, load_scorer(full)) is None
 
 
 def test_a_table_of_another_model_is_refused(tmp_path: Path):
