@@ -199,8 +199,8 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
     out: list[dict] = []
     for corpus in corpora:
         for look, scores in corpus.scores.items():
-            # The share of positives at or above it is at least the recall.
-            threshold = np.quantile(setting.scores[look][setting.incites == 1], 1.0 - RECALL, method="lower")
+            positives = setting.scores[look][setting.incites == 1]
+            threshold = _keeping(positives)
             for benign in sorted({str(kind) for kind in corpus.benign} - {""}):
                 alarms = scores[corpus.benign == benign]
                 common = {"task": "I3", "corpus": corpus.name, "benign": benign, "look": look, "posts": len(alarms)}
@@ -210,6 +210,7 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
                     "value": float((alarms >= threshold).mean()),
                     "anchor": I3_ANCHORS.get((benign, look)),
                     "recall_of": setting.name,
+                    **_alarms_interval(positives, alarms),
                 }
                 at_half = {
                     "metric": "false_alarm_at_half",
@@ -218,6 +219,22 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
                 }
                 out += [common | at_recall, common | at_half]
     return out
+
+
+def _keeping(positives: np.ndarray) -> float:
+    """Threshold that keeps so many positives: the share of them at or above it is at least the recall."""
+    return float(np.quantile(positives, 1.0 - RECALL, method="lower"))
+
+
+def _alarms_interval(positives: np.ndarray, harmless: np.ndarray) -> dict[str, float]:
+    """95 % bootstrap over the positives, which set the threshold, and over the harmless posts."""
+    draw = np.random.default_rng(SEED)
+    rates = [
+        np.mean(draw.choice(harmless, len(harmless)) >= _keeping(draw.choice(positives, len(positives))))
+        for _ in range(ROUNDS)
+    ]
+    low, high = np.quantile(rates, (0.025, 0.975))
+    return {"low": float(low), "high": float(high)}
 
 
 def _cost(settings: Settings, file: Path, second) -> list[dict]:
