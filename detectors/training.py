@@ -7,7 +7,7 @@ weights. Needs scikit-learn (extra `train`).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -116,12 +116,9 @@ def example_of(row: dict[str, Any], text: str, corpus: str) -> Example | None:
             lang=lang,
             weight=WEIGHTS["benign"],
         )
-    label = gold.get("incites")
-    if label is None:
+    incites = incites_of(gold)
+    if incites is None:
         return Example(text=text, incites=None, corpus=corpus, lang=lang, weight=WEIGHTS["not judged"])
-    if not isinstance(label, int | float):
-        raise ValueError(f"gold.incites must be a number, not {label!r}")  # noqa: TRY004 - bad data, not a bad call
-    incites = label >= INCITES
     weight = WEIGHTS["incites" if incites else "does not"]
     classes = CLASSES_OF_EDOS.get(row.get("vector", ""), {} if incites else NOT_VIOLENT)
     return Example(
@@ -133,6 +130,22 @@ def example_of(row: dict[str, Any], text: str, corpus: str) -> Example | None:
         lang=lang,
         weight=weight,
     )
+
+
+def incites_of(gold: Mapping[str, Any]) -> bool | None:
+    """Whether half of the annotators or more said that a text incites; None where nobody judged it.
+
+    Raises ValueError where the label is no number.
+
+    >>> incites_of({"incites": 0.6}), incites_of({"incites": 0}), incites_of({})
+    (True, False, None)
+    """
+    label = gold.get("incites")
+    if label is None:
+        return None
+    if not isinstance(label, int | float):
+        raise ValueError(f"gold.incites must be a number, not {label!r}")  # noqa: TRY004 - bad data, not a bad call
+    return label >= INCITES
 
 
 def told_by(example: Example, probability: float) -> Example:

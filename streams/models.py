@@ -57,8 +57,10 @@ def load_checker(settings: Settings, scorer: Scorer) -> Checker | None:
     ----------
     scorer : what takes the first look, of the same settings.
     """
-    full = scorer if settings.tier == "full" else _full_scorer(settings)
-    return load_second_look(settings, full) or (None if settings.tier == "full" else FullLook(full))
+    if settings.tier == "full":
+        return load_second_look(settings, scorer)
+    full = _full_scorer(settings)
+    return load_second_look(settings, full) or FullLook(full)
 
 
 def look_model_of(settings: Settings) -> str:

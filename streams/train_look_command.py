@@ -35,7 +35,6 @@ RANK = 8
 LEARNING_RATE = 6e-4
 HEAD_LEARNING_RATE = 5e-3
 BATCH = 32
-PASSES = 2.0
 LONGEST_TOKENS = 64
 VECTOR_SCALE = 8.0
 """A unit vector is multiplied by it, so that the head's weights and the wording's are of one size."""
@@ -48,7 +47,7 @@ CALIBRATION_ONE_IN = 8
 SEED = 7
 
 
-def run(settings: Settings, *, data: Path, out: Path | None = None, passes: float = PASSES) -> int:
+def run(settings: Settings, *, data: Path, out: Path | None = None, passes: float) -> int:
     """Tune on `data`, write deltas and head into a folder (`out`, else `Settings.heads`); returns the exit status."""
     import torch
 

@@ -11,9 +11,11 @@ import numpy as np
 from corpora import corpus_name, files, read_rows
 from msgspec import Struct
 
+from detectors import training
 from detectors.incitement import evidence
 from detectors.scoring import STAGES
 from detectors.training import INCITES, auroc, is_held_out
+from streams.errors import EmberwatchError
 from streams.models import load_scorer
 from streams.second_look import load_second_look
 from streams.settings import Settings
@@ -83,6 +85,10 @@ def _scored(file: Path, labelled: list[dict], scorer, second) -> Corpus:
     if name in TRAINED_ON:  # the quarter that no shipped weight was fitted on
         labelled = [row for row in labelled if is_held_out(plain_of(row["text"]))]
     gold = [row.get("gold") or {} for row in labelled]
+    try:
+        incites = [training.incites_of(one) for one in gold]
+    except ValueError as error:
+        raise EmberwatchError(f"{file}: {error}") from error
     texts = [row["text"] for row in labelled]
     print(f"scoring {file.name}: {len(texts):,} texts", file=sys.stderr)
     scores = {"first": np.array([one.incitement for one in scorer.score_texts(texts, lang="en")])}
@@ -90,7 +96,7 @@ def _scored(file: Path, labelled: list[dict], scorer, second) -> Corpus:
         scores["second"] = second.probabilities([plain_of(text) for text in texts])
     return Corpus(
         name=name,
-        incites=np.array([np.nan if one.get("incites") is None else float(one["incites"] >= INCITES) for one in gold]),
+        incites=np.array([np.nan if one is None else float(one) for one in incites]),
         benign=np.array([one.get("benign", "") for one in gold]),
         groups=[str(one.get("group", place)) for place, one in enumerate(gold)],
         scores=scores,
@@ -203,8 +209,14 @@ def _i3(corpora: list[Corpus]) -> list[dict]:
             threshold = _keeping(positives)
             for benign in sorted({str(kind) for kind in corpus.benign} - {""}):
                 alarms = scores[corpus.benign == benign]
-                common = {"task": "I3", "corpus": corpus.name, "benign": benign, "look": look, "posts": len(alarms)}
-                common["fitted_on"] = FITTED_ON
+                common = {
+                    "task": "I3",
+                    "corpus": corpus.name,
+                    "benign": benign,
+                    "look": look,
+                    "posts": len(alarms),
+                    "fitted_on": FITTED_ON,
+                }
                 at_recall = {
                     "metric": "false_alarm_at_recall_90",
                     "value": float((alarms >= threshold).mean()),

@@ -142,8 +142,9 @@ def slow_handler(bench: Bench, *, long: bool) -> Row:
         pipeline.start("monitor")
         pipeline.until(lambda: bool(pipeline.values("journal")), "the journal does not begin")
         pipeline.publish(6.0)
+        pipeline.pause(27.0, 29.0)
         for number in range(4 if long else 1):
-            pipeline.pause(1.0, 3.0) if number else pipeline.pause(28.0, 32.0)
+            pipeline.pause(1.0, 3.0)
             slow.touch()
             pipeline.pause(0.5, 1.0)
             pipeline.start("score", f"b{number}")

@@ -31,7 +31,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from detectors.codec import decode_entry, decode_record, encode_record
 from detectors.comparison import AlertWithMembers, differences, with_members
 from detectors.embedding import HashEncoder
-from detectors.entries import ConfigurationEntry, Origin, ScoredPost, SourceEnd
+from detectors.entries import ConfigurationEntry, Entry, Origin, ScoredPost, SourceEnd
 from detectors.policy import Configuration, TimeParameters
 from detectors.posts import decode_post
 from detectors.records import Alert
@@ -349,13 +349,13 @@ class Pipeline:
 
     def judge(self, fault: str, *, refused: int = 0) -> Row:
         """Compare with both oracles; `refused` posts of the story may not be folded."""
-        journal, replay = self._fold_journal()
+        entries, replay = self._fold_journal()
         assignments = list(replay.assignments())
         counted = Counter(assignment.post_id for assignment in assignments)
         same = without_faults(self.story)
         ours = with_members(replay.alerts.values(), assignments)
         # An alert may open as much later as the fault let its posts come later, at the speed at which it was played.
-        apart_s = _partitions_apart_s(journal, self.settings.posts_partitions)
+        apart_s = _partitions_apart_s(entries, self.settings.posts_partitions)
         allowed_s = max(TimeParameters().allowed_lateness_s, apart_s)
         different = differences(same, ours, allowed_lateness_s=allowed_s)
         for difference in different:
@@ -365,7 +365,7 @@ class Pipeline:
             fault=fault,
             rounds=self.rounds,
             posts=self.story.posts,
-            lost=self.story.posts - refused - len(counted) + self._lost_ends(journal),
+            lost=self.story.posts - refused - len(counted) + self._lost_ends(entries),
             counted_twice=sum(counted.values()) - len(counted),
             differing_alerts=self._differing(replay),
             differing_in_substance=len(different),
@@ -374,8 +374,8 @@ class Pipeline:
 
     def judge_rest(self, fault: str, before: list[bytes]) -> Row:
         """Judge a journal whose beginning is gone: `before` is on `alert-history` since then, and what is left adds."""
-        journal, replay = self._fold_journal()
-        posts = {entry.post_id for _, value in journal if isinstance(entry := decode_entry(value), ScoredPost)}
+        entries, replay = self._fold_journal()
+        posts = {entry.post_id for entry in entries if isinstance(entry, ScoredPost)}
         counted = Counter(assignment.post_id for assignment in replay.assignments())
         added = [encode_record(alert) for alert in replay.alert_history]
         opened = [alert for alert in replay.alert_history if alert.transition == "opened"]
@@ -394,19 +394,18 @@ class Pipeline:
         """Every revision on `alert-history`."""
         return [decode_record(Alert, value) for value in self.values("alert-history")]
 
-    def _fold_journal(self) -> tuple[list[tuple[int, bytes]], Replay]:
+    def _fold_journal(self) -> tuple[list[Entry], Replay]:
         """The journal as it lies, and what folding it offline gives."""
-        journal = [(record.offset, record.value) for record in self.records("journal")]
-        items = [(offset, decode_entry(value)) for offset, value in journal]
-        items = [*begun(items, journal[0][0]), *items]
+        journal = [(record.offset, decode_entry(record.value)) for record in self.records("journal")]
+        items = [*begun(journal, journal[0][0]), *journal]
         replay = Replay()
         replay.state.core.next_offset = items[0][0]
         replay.run(leave_out(items, announced(items)))
         self.folded = replay.state
-        return journal, replay
+        return [entry for _, entry in journal], replay
 
-    def _lost_ends(self, journal: list[tuple[int, bytes]]) -> int:
-        ends = {entry.origin for _, value in journal if isinstance(entry := decode_entry(value), SourceEnd)}
+    def _lost_ends(self, entries: list[Entry]) -> int:
+        ends = {entry.origin for entry in entries if isinstance(entry, SourceEnd)}
         return self.settings.posts_partitions - len(ends)
 
     def _differing(self, replay: Replay) -> int:
@@ -447,12 +446,11 @@ class Pipeline:
                         self._supervised[key] = (again, settings, environment)
 
 
-def _partitions_apart_s(journal: list[tuple[int, bytes]], partitions: int) -> float:
+def _partitions_apart_s(entries: list[Entry], partitions: int) -> float:
     """How far one partition of the posts was behind another, at most, in event time."""
     newest = dict.fromkeys(range(partitions), BEGINS.timestamp())
     apart_s = 0.0
-    for _, value in journal:
-        entry = decode_entry(value)
+    for entry in entries:
         if isinstance(entry, ScoredPost) and entry.origin.partition in newest:
             newest[entry.origin.partition] = max(newest[entry.origin.partition], entry.created_at_s)
             apart_s = max(apart_s, max(newest.values()) - min(newest.values()))

@@ -64,7 +64,8 @@ def test_the_name_that_the_monitor_asks_for_is_that_of_the_checker(second):
 
 
 def test_where_the_same_model_took_the_first_look_its_stance_and_vector_are_not_told_again(second):
-    under_the_fast_tier = load_checker(Settings(threads=1, backend="torch", tier="fast"), None)
+    fast = Settings(threads=1, backend="torch", tier="fast")
+    under_the_fast_tier = load_checker(fast, load_scorer(fast))
     question = look("Is it true that the hotel at Harwick burned down?")
     [again], [anew] = second.check([question]), under_the_fast_tier.check([question])
     assert again.stance is None
